@@ -1,7 +1,7 @@
 import type { Request } from 'autocannon'
-import pg from 'pg'
 import { compare } from '../stage/figures.ts'
 import type { Figure } from '../stage/figures.ts'
+import { addOperatorData } from '../stage/operator-data.ts'
 import { burden, probe, saturate } from '../stage/load.ts'
 import { startService } from '../stage/stage.ts'
 import type { Owner, Stage } from '../stage/stage.ts'
@@ -28,9 +28,14 @@ const lists: Readonly<Record<string, string>> = {
   'sessions of an address': 'sessions?ip=ADDRESS',
   'active sessions': 'sessions?active=true',
   'active sessions, last seen': 'sessions?active=true&sort=-last_seen_at',
+  'active sessions, oldest first': 'sessions?active=true&sort=created_at',
+  'active sessions, last seen, oldest first': 'sessions?active=true&sort=last_seen_at',
+  'active sessions of a month ago (none)': 'sessions?active=true&to=DAY',
+  'sessions that are over': 'sessions?active=false',
   'sessions of a day': 'sessions?from=DAY&to=NEXT',
   'sessions of a common device': 'sessions?device=Firefox',
   'active sessions of a common device': 'sessions?device=Firefox&active=true',
+  'active sessions of a common device, oldest first': 'sessions?device=Firefox&active=true&sort=created_at',
   users: 'users?',
   'users, by email': 'users?sort=email',
   'users, search, one person': 'users?search=person777@bench',
@@ -39,16 +44,40 @@ const lists: Readonly<Record<string, string>> = {
   'security events': 'security-events?',
   'security events of a type': 'security-events?type=login-failed',
   'security events of a user': 'security-events?user_id=USER',
+  organizations: 'organizations?',
+  'organizations, search, one': 'organizations?search=organization-777-x',
+  'organizations, search, one in a hundred': 'organizations?search=organization-77',
+  'organizations, suspended (one in a thousand), oldest first': 'organizations?suspended=true&sort=created_at',
+  'teams (one in ten)': 'organizations?kind=team',
+  'audit log': 'audit-logs?',
+  'audit log of an organization': 'audit-logs?organization_id=ORGANIZATION',
+  'audit log of an actor': 'audit-logs?actor_id=USER',
+  'log of operators': 'operator-log?',
+  'log of operators, by a rare operation': 'operator-log?operation=eraseNothing',
+  'log of operators, by a request': 'operator-log?request_id=request-777',
+  licenses: 'licenses?',
+  'licenses of an organization': 'licenses?organization_id=ORGANIZATION',
+  'licenses of a plan (one in ten), oldest first': 'licenses?plan_id=PLAN&sort=created_at',
+  'licenses by prefix': 'licenses?key_prefix=PREFIX',
+  'drafts (one in a thousand)': 'licenses?status=draft',
+  'suspended licenses, oldest first': 'licenses?status=suspended&sort=created_at',
+  'expired licenses, the newest first': 'licenses?status=expired',
+  'devices of a license': 'licenses/LICENSE/activations?',
+  'support access': 'support?',
 }
 
-/** What grows with the accounts found, so that there is no target. */
-const growing: readonly string[] = ['users, search, one in a hundred']
+/** What grows with what is found, or with the licenses that have not expired, so that there is no target. */
+const growing: readonly string[] = [
+  'users, search, one in a hundred',
+  'organizations, search, one in a hundred',
+  'expired licenses, the newest first',
+]
 
 /** Whether the lists of operators get slower with a hundred times as many sessions, accounts and events. */
 export async function measureOperators(few: Stage, many: Stage, rounds: number, seconds: number): Promise<Figure[]> {
   const sides = new Map([
-    [few, await addSessions(few, FEW)],
-    [many, await addSessions(many, MANY)],
+    [few, await addOperatorData(few, FEW)],
+    [many, await addOperatorData(many, MANY)],
   ])
   const services = new Map([
     [few, await startService(few)],
@@ -128,57 +157,4 @@ async function measureTenants(
     compare(`${what} another tenant’s list / alone`, 'ms', sides('tenant', 'alone')),
     compare(`${what} an operator’s lists / beside another tenant’s`, 'ms', sides('operator', 'tenant')),
   ]
-}
-
-/**
- * Adds sessions of 90 days, a tenth as many users, and as many security events, without triggers, and makes the first owner
- * a superuser. @returns what the queries name
- */
-async function addSessions({ adminUrl, owners }: Stage, count: number): Promise<Record<string, string>> {
-  const client = new pg.Client(adminUrl)
-  await client.connect()
-  try {
-    await client.query(`set session_replication_role = replica`)
-    await client.query('update users set superuser = true where id = $1', [(owners[0] as Owner).user_id])
-    await client.query(
-      `create temporary table bench_users as select n, uuidv7(-(n * interval '90 days' / ${count / 10})) as id from generate_series(1, ${count / 10}) n`,
-    )
-    await client.query(
-      `insert into users (id, email, full_name, email_verified_at, disabled_at)
-      select id, 'person' || n || '@bench.example.com', 'Person ' || n, now(), case when n % 1000 = 3 then now() end from bench_users order by n desc`,
-    )
-    await client.query(
-      `create temporary table bench_organizations as select n, uuidv7() as id from generate_series(1, ${count / 10}) n`,
-    )
-    await client.query(
-      `insert into organizations (id, name, slug) select id, 'Organization ' || n, 'bench-organization-' || n from bench_organizations`,
-    )
-    await client.query(
-      `insert into sessions (id, user_id, organization_id, ip, user_agent, created_at, last_seen_at, expires_at, revoked_at)
-      select uuidv7(-age), u.id, o.id, '203.0.' || s % ${count / 10} / 256 || '.' || s % ${count / 10} % 256,
-        (array['Mozilla/5.0 (Macintosh) Firefox/150.0', 'Mozilla/5.0 (iPhone) Safari/605.1', 'Mozilla/5.0 (Windows) Chrome/160.0'])[1 + s % 3],
-        now() - age, now() - age + least(age, interval '1 day'), now() - age + interval '7 days', case when s % 4 = 0 then now() - age + interval '1 hour' end
-      from (select s, s * interval '90 days' / ${count} as age from generate_series(1, ${count}) s) as made
-      join bench_users u on u.n = 1 + s % ${count / 10} join bench_organizations o on o.n = 1 + s % ${count / 10}`,
-    )
-    await client.query(
-      `insert into security_events (id, type, user_id, actor_id, ip, created_at)
-      select uuidv7(-age), (array['session-created', 'session-revoked', 'login-failed', 'account-changed'])[1 + s % 4], u.id, u.id, '203.0.113.' || s % 256, now() - age
-      from (select s, s * interval '90 days' / ${count} as age from generate_series(1, ${count}) s) as made join bench_users u on u.n = 1 + s % ${count / 10}`,
-    )
-    await client.query('vacuum (analyze)')
-    const { rows } = await client.query(
-      `select user_id, organization_id, ip from sessions where ip like '203.0.0.%' order by id limit 1`,
-    )
-    const day = (ago: number) => new Date(Date.now() - ago * 86_400_000).toISOString().replace(/\.\d+/, '')
-    return {
-      USER: rows[0].user_id,
-      ORGANIZATION: rows[0].organization_id,
-      ADDRESS: rows[0].ip,
-      DAY: day(30),
-      NEXT: day(29),
-    }
-  } finally {
-    await client.end()
-  }
 }

@@ -103,9 +103,9 @@ const product: readonly Feature[] = [
 /** For operators. */
 const operations: readonly Feature[] = [
   superusers,
+  support,
   operatorUsers,
   operatorSessions,
-  support,
   operatorOrganizations,
   operatorHistory,
   securityEvents,

@@ -130,6 +130,7 @@ const unkeyedColumns: Readonly<Record<string, string>> = {
   'support_grants.granted_by': 'a member or, in an emergency, an operator',
   'support_grants.ended_by': 'a member or an operator',
   'licenses.transferred_from': 'the license of another organization; only operators see it',
+  'licenses.transferred_to': 'the same, in the other direction',
 }
 
 test("a column that names an organization, a user or a session in an organization's table has a foreign key", async () => {
@@ -186,6 +187,7 @@ const definers: Readonly<Record<string, string>> = {
   support_role: 'says to the gate whether a support access is open, and with which role; reads only',
   guard_support_grant:
     'checks who may grant support access, by columns of accounts that requests may not read; reads only',
+  keep_contesting_owner: 'reads support access to organizations in which the changed user is an owner; raises only',
   tell_owners_of_support: 'calls tell_owners',
   record_support_request:
     'records a request under support access, since only triggers may otherwise write the audit log',
@@ -255,6 +257,7 @@ const callable: Readonly<Record<string, string>> = {
   record_event:
     'called by triggers with the rights of the caller; elsewhere the policy of security_events refuses the tenant login',
   license_status: 'compares a status with the time; reads nothing',
+  changed_names: 'called by the audit log trigger with the rights of the caller; reads nothing',
 }
 
 /** Functions that only the tenant login may call. */

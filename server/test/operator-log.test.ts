@@ -103,6 +103,7 @@ function* badRequests(operation: Operation, world: World): Generator<[reason: st
 /** Operations of which no such request is refused by a rule, each with the reason. */
 const unruled: Readonly<Record<string, string>> = {
   clearCache: 'it can be cleared at any time',
+  deleteAnyLicenseActivation: 'a device that is gone is not found',
   renewLicense: 'an active license can be renewed again and again',
   requestSupportAccess: 'it can be asked for again and again',
   revokeSessionsOfOrganization: 'the session of the request is left out, and is no reason to refuse',

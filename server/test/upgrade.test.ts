@@ -274,3 +274,39 @@ async function followLinks(app: App, { people, links }: Captured): Promise<void>
   })
   assert.ok(accepted.status < 300, accepted.text)
 }
+
+// Red when: migration 0012 does not name the replacements, or names them with the triggers of the table.
+test('licenses that an earlier version transferred name their replacement, unless they were reinstated', async () => {
+  const { admin } = await createOwnDatabase('freehold', undefined, async (ownerUrl, superuser) => {
+    const owner = await connectToDatabase(ownerUrl)
+    await applyMigrations(owner, { schema: 'freehold', to: 11, digest: readDigest })
+    await owner.end()
+    await superuser.query(`
+      insert into freehold.organizations (name, slug) values ('Acme', 'acme'), ('Globex', 'globex');
+      insert into freehold.license_plans (code, name) values ('team', 'Team');
+      set session_replication_role = replica;
+      create function pg_temp.add(name text, slug text, status text, origin text) returns void language sql as $$
+        insert into freehold.licenses (organization_id, plan_id, name, key_prefix, key_hash, status, overage_percent, quotas, entitlements, activation,
+          heartbeat_grace_seconds, expiry_basis, on_expiry, transferred_from)
+        select o.id, p.id, add.name, 'AAAAA', sha256(add.name::bytea), add.status, 0, '{}', '{}', 'node-locked', 0, 'creation', 'restrict',
+          (select l.id from freehold.licenses l where l.name = origin) from freehold.organizations o, freehold.license_plans p where o.slug = add.slug $$;
+      select pg_temp.add('moved', 'acme', 'revoked', null), pg_temp.add('reinstated', 'acme', 'active', null), pg_temp.add('revoked', 'acme', 'revoked', null);
+      select pg_temp.add('new', 'globex', 'active', 'moved'), pg_temp.add('second', 'globex', 'active', 'reinstated');
+      set session_replication_role = origin`)
+  })
+  const { rows } = await admin.query(
+    'select l.name, made.name as replacement, l.version from licenses l left join licenses made on made.id = l.transferred_to order by 1',
+  )
+  assert.deepEqual(
+    rows.map(row => Object.values(row)),
+    [
+      ['moved', 'new', 1],
+      ['new', null, 1],
+      ['reinstated', null, 1],
+      ['revoked', null, 1],
+      ['second', null, 1],
+    ],
+  )
+  const { rows: entries } = await admin.query('select from audit_log')
+  assert.equal(entries.length, 0)
+})

@@ -173,6 +173,9 @@ create table operator_log (
 create index operator_log_actor on operator_log (actor_id, id);
 create index operator_log_organization on operator_log (organization_id, id) where organization_id is not null;
 create index operator_log_entity on operator_log (entity_id, id) where entity_id is not null;
+create index operator_log_operation on operator_log (operation, id);
+create index operator_log_entity_type on operator_log (entity_type, id) where entity_type is not null;
+create index operator_log_request on operator_log (request_id, id) where request_id is not null;
 alter table operator_log enable row level security;
 grant select, update (ip, user_agent) on operator_log to freehold_system;
 create policy system_read on operator_log for select to freehold_system using (true);

@@ -1,7 +1,9 @@
 import { sql } from 'kysely'
 import { execute, tables } from '../../platform/database/statement.ts'
 import { feature } from '../../platform/feature.ts'
+import { scheduled } from '../../platform/jobs/jobs.ts'
 import { sessionRoutes } from './routes.ts'
+import { noteSessionsOver } from './sessions.ts'
 
 const query = tables('system', 'sessions')
 
@@ -12,6 +14,18 @@ export const sessions = feature({
   tables: [new URL('sessions.sql', import.meta.url)],
   sql: [new URL('sessions-policies.sql', import.meta.url)],
   tags: { Sessions: "The current user's signed-in devices." },
+  jobs: {
+    'sessions-over': {
+      queue: scheduled,
+      concurrency: 1,
+      pollingSeconds: 30,
+      schedule: '4,19,34,49 * * * *',
+      handler:
+        ({ system }) =>
+        async (_data, _id, signal) =>
+          void (await noteSessionsOver(system, signal)),
+    },
+  },
   retention: [
     {
       table: 'sessions',

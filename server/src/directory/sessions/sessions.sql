@@ -16,13 +16,17 @@ create table sessions (
   expires_at       timestamptz not null,
   revoked_at       timestamptz,
   revoked_reason   text,
-  gate_changed_in  xid8         -- as in users
+  gate_changed_in  xid8,        -- as in users
+  over_noted       boolean not null default false -- that it was revoked or has expired; a job notes it within about an hour
 );
 create index sessions_user_id on sessions (user_id, id);
 -- The lists of operators, who filter and sort the sessions of all users.
 create index sessions_last_seen_at on sessions (last_seen_at, id);
 create index sessions_organization_id on sessions (organization_id, id);
 create index sessions_ip on sessions (ip, id);
+-- Those that may be active. The condition is not on revoked_at, so that a revocation rewrites its row in the page (HOT).
+create index sessions_not_over on sessions (id) where not over_noted;
+create index sessions_not_over_last_seen_at on sessions (last_seen_at, id) where not over_noted;
 
 alter table sessions enable row level security;
 grant select (id, user_id, organization_id, authenticated_at, methods, second_factor_at, device_id, user_agent, ip, created_at, last_seen_at, expires_at,

@@ -1,13 +1,13 @@
 import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
 import { Type } from 'typebox'
-import type { Runner, Transaction } from '../../platform/database/database.ts'
+import type { Runner, SystemRunner, Transaction } from '../../platform/database/database.ts'
 import type { Origin } from '../../platform/database/scope.ts'
 import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
 import { Problem } from '../../platform/problems.ts'
 import { Id, Nullable, Time } from '../../platform/schemas.ts'
-import { affect, execute, raw, statement, tables } from '../../platform/database/statement.ts'
+import { affect, execute, get, raw, statement, tables } from '../../platform/database/statement.ts'
 
 export const Session = Type.Object(
   {
@@ -216,5 +216,40 @@ export const forgetSecondFactor = (user_id: string) =>
     raw(
       query,
       sql`update sessions set second_factor_at = null where user_id = ${user_id} and second_factor_at is not null`,
+    ),
+  )
+
+/** Sessions of one batch, which is a transaction of its own. */
+const BATCH = 1000
+/** Batches of one run; the rest waits for the next. */
+const MAX_BATCHES = 500
+
+/**
+ * Notes which sessions are over, so that the active ones are found without reading past them: in batches, until none is left or
+ * `signal` is aborted. @returns how many
+ */
+export async function noteSessionsOver(system: SystemRunner, signal?: AbortSignal): Promise<number> {
+  let [noted, last]: [number, string | null] = [0, null]
+  for (let batch = 0; batch < MAX_BATCHES && signal?.aborted !== true; batch++) {
+    // system: sessions of all users, outside of any request
+    const done: { rows: number; last: string | null } = await system.run(noteBatchOver(last))
+    noted += done.rows
+    last = done.last
+    if (done.rows < BATCH) break
+  }
+  return noted
+}
+
+/** A batch after the session `last`, without those that are in use. */
+const noteBatchOver = (last: string | null) =>
+  get(
+    raw(
+      query,
+      sql<{ rows: number; last: string | null }>`with noted as (
+          update sessions set over_noted = true where id in (
+            select id from sessions where not over_noted and (revoked_at is not null or expires_at <= now())
+              and id > coalesce(${last}::uuid, '00000000-0000-0000-0000-000000000000') order by id limit ${BATCH} for no key update skip locked)
+          returning id)
+        select count(*)::int as rows, (array_agg(id order by id desc))[1]::text as last from noted`,
     ),
   )

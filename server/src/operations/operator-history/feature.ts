@@ -12,7 +12,7 @@ declare module '../../platform/gate/permissions.ts' {
 /** The audit logs of all organizations and the operators' log, for operators. */
 export const operatorHistory = feature({
   name: 'operator-history',
-  uses: ['history', 'operator-users'],
+  uses: ['history', 'superusers'],
   tags: { 'Operators: history': 'The audit logs of all organizations, and what operators did.' },
   permissions,
   routes: [operatorHistoryRoutes],

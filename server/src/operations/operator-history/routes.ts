@@ -1,7 +1,7 @@
 import type { App } from '../../platform/http/route.ts'
 import { PageSchema } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
-import { pageOfKnown } from '../operator-users/known-rows.ts'
+import { pageOfKnown } from '../superusers/known-rows.ts'
 import {
   listAuditLogs,
   listOperatorLog,

@@ -16,11 +16,6 @@ const problems = {
     'Organization not suspended',
     'The organization is not suspended, so there is nothing to reactivate.',
   ],
-  'support-access-uncontested': [
-    409,
-    'Support access uncontested',
-    'While the organization was suspended, its owners could not end an emergency support access before it opens. End it with DELETE /api/v1/admin/support/{id}, then reactivate the organization, and ask for new access if it is still needed.',
-  ],
 } as const satisfies ProblemTable
 
 declare module '../../platform/gate/permissions.ts' {

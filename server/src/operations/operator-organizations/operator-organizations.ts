@@ -89,9 +89,11 @@ interface ListValues {
 
 const organizationPages = pagesOf(({ search, kind, from, to, ...states }: ListValues) => {
   let rows = organizations
+  // As in the list of users: beside an order, PostgreSQL would make the words of one organization after the other.
   if (search !== undefined)
     rows = rows.where(
-      sql<boolean>`organization_words(organizations.name, organizations.slug) @@ words_wanted(${search})`,
+      sql<boolean>`organizations.id in (select found.id from organizations found
+        where organization_words(found.name, found.slug) @@ words_wanted(${search}) offset 0)`,
     )
   if (kind !== undefined) rows = rows.where(sql<boolean>`organizations.kind = ${kind}`)
   if (from !== undefined) rows = rows.where(sql<boolean>`organizations.created_at >= ${from}::timestamptz`)

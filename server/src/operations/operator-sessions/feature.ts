@@ -18,7 +18,7 @@ declare module '../../platform/problems.ts' {
 /** The sessions of all users, for operators. */
 export const operatorSessions = feature({
   name: 'operator-sessions',
-  uses: ['users', 'sessions', 'organizations', 'operator-users'],
+  uses: ['users', 'sessions', 'organizations', 'superusers', 'support', 'operator-users'],
   tags: { 'Operators: sessions': 'The sessions of all users. Only for superusers.' },
   permissions,
   problems,

@@ -4,6 +4,8 @@ import { test } from 'node:test'
 import { meet } from '../../../test/meeting.ts'
 import { createTestApp } from '../../../test/test-app.ts'
 import type { Person } from '../../../test/test-app.ts'
+import { noteSessionsOver } from '../../directory/sessions/sessions.ts'
+import { systemFor } from '../../platform/database/runners.ts'
 import { listAllSessions } from './operator-sessions.ts'
 
 const app = await createTestApp()
@@ -216,6 +218,66 @@ test('sessions of a device are read in the order of the list, and not searched f
   const plan = rows.map(row => row['QUERY PLAN']).join('\n')
   assert.match(plan, /Index Scan Backward using sessions_pkey/)
   assert.doesNotMatch(plan, /Sort|Seq Scan on sessions/)
+})
+
+// Red when: listAllSessions() does not ask for over_noted, noteBatchOver() has another condition than the list or forgets the last
+// id, or the index of those that are not over is missing.
+test('active sessions are found among those that are not over yet, in every order', async () => {
+  const { user_id } = await signUp()
+  const insert = (count: number, columns: string) =>
+    admin.query(
+      `insert into sessions (user_id, user_agent, last_seen_at, expires_at, revoked_at) select $1, 'Opera', now() - n * interval '1 minute', ${columns} from generate_series(1, ${count}) n`,
+      [user_id],
+    )
+  await insert(1500, `now() - interval '1 second', null`)
+  await insert(600, `now() + interval '1 day', now()`)
+  await insert(3, `now() + interval '1 day', null`)
+  const sorts = ['created_at', '-created_at', 'last_seen_at', '-last_seen_at'] as const
+  const found = () => Promise.all(sorts.map(async sort => idsOf(await list(`device=Opera&active=true&sort=${sort}`))))
+  const before = await found()
+  assert.equal(before[0]?.length, 3)
+  const system = systemFor(database, 'test')
+  assert.equal(await noteSessionsOver(system, AbortSignal.abort()), 0)
+  assert.ok((await noteSessionsOver(system)) >= 2100)
+  assert.equal(await noteSessionsOver(system), 0)
+  assert.deepEqual(await found(), before)
+  const { rows } = await admin.query(
+    `select over_noted, count(*)::int, bool_and(revoked_at is not null or expires_at <= now()) as is_over from sessions where user_id = $1 group by 1 order by 1`,
+    [user_id],
+  )
+  assert.deepEqual(rows, [
+    { over_noted: false, count: 4, is_over: false },
+    { over_noted: true, count: 2100, is_over: true },
+  ])
+
+  await admin.query('analyze sessions')
+  const page = { limit: 20, after: undefined, includeTotal: false, seal: () => '' }
+  for (const sort of sorts) {
+    const { sql, parameters } = listAllSessions({ active: true, sort }, page)
+    const { rows: lines } = await database.system.pool.query<{ 'QUERY PLAN': string }>(`explain ${sql}`, [
+      ...parameters,
+    ])
+    const plan = lines.map(row => row['QUERY PLAN']).join('\n')
+    assert.match(plan, /using sessions_not_over/, sort)
+    assert.doesNotMatch(plan, /Sort|Seq Scan on sessions/, sort)
+  }
+})
+
+// Red when: a column that a revocation writes is indexed, or part of the condition of an index.
+test('a revocation rewrites its row in place', async () => {
+  const { user_id } = await signUp()
+  const client = await admin.connect()
+  try {
+    await client.query('begin')
+    await client.query(`update sessions set revoked_at = now(), revoked_reason = 'test' where user_id = $1`, [user_id])
+    const { rows } = await client.query(
+      `select n_tup_upd::int as updated, n_tup_hot_upd::int as in_place from pg_stat_xact_user_tables where relid = 'sessions'::regclass`,
+    )
+    assert.deepEqual(rows, [{ updated: 1, in_place: 1 }])
+  } finally {
+    await client.query('rollback')
+    client.release()
+  }
 })
 
 // Red when: maxItems is left out of idsOf.

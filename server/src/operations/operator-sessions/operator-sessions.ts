@@ -116,7 +116,7 @@ const sessionPages = pagesOf((given: Filters) => {
   if (given.user_id !== undefined) rows = rows.where('sessions.user_id', '=', given.user_id)
   if (given.organization_id !== undefined) rows = rows.where('sessions.organization_id', '=', given.organization_id)
   if (given.ip !== undefined) rows = rows.where('sessions.ip', '=', given.ip)
-  if (given.is_active !== undefined) rows = rows.where(isActive)
+  if (given.is_active !== undefined) rows = rows.where(isActive).where('sessions.over_noted', '=', sql.lit(false))
   if (given.is_over !== undefined) rows = rows.where(sql<boolean>`not ${isActive}`)
   // PostgreSQL expects the pattern alone to match almost nothing, and reads the whole table for a page of a common device. Of
   // coalesce() it expects half of the rows, and reads them in the order of the list until the page is full.

@@ -12,7 +12,7 @@ import {
   onlyOutcome,
   resultsOf,
 } from '../operator-users/bulk.ts'
-import { pageOfKnown } from '../operator-users/known-rows.ts'
+import { pageOfKnown } from '../superusers/known-rows.ts'
 import { getAnySession, listAllSessions, OperatorSession, SessionFilters } from './operator-sessions.ts'
 import { revokeSessions, revokeSessionsOfOrganization, revokeSessionsOfUser } from './revocation.ts'
 
@@ -72,7 +72,7 @@ export function operatorSessionRoutes(
     '/admin/sessions/:id',
     {
       ...write,
-      problems: ['own-session'],
+      problems: ['own-session', 'support-access-uncontested'],
       schema: {
         operationId: 'revokeAnySession',
         summary: 'Revoke a session of any user',
@@ -94,7 +94,7 @@ export function operatorSessionRoutes(
     '/admin/sessions/revoke',
     {
       ...write,
-      problems: ['bulk-refused'],
+      problems: ['bulk-refused', 'support-access-uncontested'],
       schema: {
         operationId: 'revokeAnySessions',
         summary: 'Revoke many sessions',
@@ -124,7 +124,7 @@ export function operatorSessionRoutes(
     '/admin/users/:id/sessions',
     {
       ...write,
-      problems: ['own-account'],
+      problems: ['own-account', 'support-access-uncontested'],
       schema: {
         operationId: 'revokeSessionsOfUser',
         summary: 'Revoke all sessions of an account',
@@ -143,6 +143,7 @@ export function operatorSessionRoutes(
     '/admin/organizations/:id/sessions',
     {
       ...write,
+      problems: ['support-access-uncontested'],
       schema: {
         operationId: 'revokeSessionsOfOrganization',
         summary: 'Revoke the sessions that have chosen an organization',

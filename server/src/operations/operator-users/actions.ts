@@ -6,12 +6,16 @@ import type { Transaction } from '../../platform/database/database.ts'
 import { execute, many, raw, statement, tables } from '../../platform/database/statement.ts'
 import type { PlainEvent } from '../../platform/mail/mails.ts'
 import type { Outcome } from './bulk.ts'
+import { contestRules, findContestingOwners } from '../support/support.ts'
 import { accountDisabled, accountEnabled, passwordRequired } from './mails.ts'
 
 const query = tables('system', 'users', 'live_users', 'sessions')
 
 export const actions = ['disable', 'enable', 'restore', 'unlock', 'end-sessions', 'require-password-change'] as const
 export type Action = (typeof actions)[number]
+
+/** What an owner who can end an emergency access is safe from, until it opens. */
+const endangering: readonly Action[] = ['disable', 'end-sessions', 'require-password-change']
 
 interface LockedUser {
   id: string
@@ -46,8 +50,11 @@ export async function actOnUsers(
   if (action === 'restore')
     for (const { id } of await transaction.run(findDeleted(others))) await lockMemberships(transaction, id)
   if (action === 'disable') await transaction.run(holdIfSuperusers(others))
-  const users = await transaction.run(lockUsers(others))
-  for (const { id } of users) outcomes.set(id, 'unchanged')
+  const locked = await transaction.run(lockUsers(others))
+  const contesting = endangering.includes(action) ? await transaction.run(findContestingOwners(others)) : new Set()
+  const users = locked.filter(({ id }) => !contesting.has(id))
+  for (const { id } of locked)
+    outcomes.set(id, contesting.has(id) ? { refused: 'support-access-uncontested' } : 'unchanged')
   const mark = (changed: Iterable<string>, outcome: Outcome = 'done') => {
     for (const id of changed) outcomes.set(id, outcome)
   }
@@ -178,6 +185,7 @@ const setColumn = (ids: readonly string[], column: 'disabled_at' | 'password_cha
       .updateTable('users')
       .set({ [column]: isSet ? sql<string>`now()` : null })
       .where(sql<boolean>`id = any (${ids}::uuid[])`),
+    contestRules,
   )
 
 /** Revokes all sessions of locked accounts. @returns the users of whom one was live */
@@ -190,4 +198,5 @@ export const revokeSessionsOf = (ids: readonly string[], reason: string) =>
       .where('revoked_at', 'is', null)
       .returning('user_id'),
     rows => new Set(rows.map(({ user_id }) => user_id)),
+    contestRules,
   )

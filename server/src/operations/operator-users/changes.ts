@@ -11,6 +11,7 @@ import { execute, get, tables } from '../../platform/database/statement.ts'
 import type { PlainEvent } from '../../platform/mail/mails.ts'
 import { Problem } from '../../platform/problems.ts'
 import { Name, Nullable, Strict } from '../../platform/schemas.ts'
+import { contestRules } from '../support/support.ts'
 import { closeGates, hasOtherSuperuser, holdIfSuperusers, revokeSessionsOf } from './actions.ts'
 import { accountDisabled, accountEnabled, superuserGranted, superuserRevoked } from './mails.ts'
 
@@ -56,7 +57,8 @@ interface Rules {
 /**
  * Changes an account as an operator may: its names, whether it is disabled or a guest, and the platform role. Operators do
  * not disable themselves or revoke their own role. The user is notified by email. @returns what was changed
- * @throws Problem not-found, entity-tag-stale, guest-holds-roles, last-superuser, own-account, seats-exhausted (for one who is no longer a guest), step-up-required
+ * @throws Problem not-found, entity-tag-stale, guest-holds-roles, last-superuser, own-account, seats-exhausted (for one who is no longer a guest), step-up-required,
+ * support-access-uncontested
  */
 export async function changeUser(
   transaction: Transaction<'system'>,
@@ -98,7 +100,12 @@ export async function changeUser(
   }
 }
 
-const refusals = { ...superuserRules, ...seatRules, users_guests_are_viewers: 'guest-holds-roles' } as const
+const refusals = {
+  ...superuserRules,
+  ...seatRules,
+  ...contestRules,
+  users_guests_are_viewers: 'guest-holds-roles',
+} as const
 
 /** @throws Problem not-found (when read) */
 const lockUser = (id: string) =>

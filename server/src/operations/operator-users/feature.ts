@@ -46,7 +46,19 @@ declare module '../../platform/problems.ts' {
 /** All accounts, for operators: lists, changes and bulk actions. */
 export const operatorUsers = feature({
   name: 'operator-users',
-  uses: ['users', 'sessions', 'organizations', 'history', 'members', 'factors', 'lockout', 'leaving', 'invitations'],
+  uses: [
+    'users',
+    'sessions',
+    'organizations',
+    'history',
+    'members',
+    'factors',
+    'lockout',
+    'leaving',
+    'invitations',
+    'superusers',
+    'support',
+  ],
   sql: [new URL('operator-users.sql', import.meta.url)],
   tags: { 'Operators: users': 'All accounts. Only for superusers.' },
   permissions,

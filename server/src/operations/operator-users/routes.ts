@@ -14,7 +14,7 @@ import type { Action } from './actions.ts'
 import { allOrNothing, BulkResults, changedOf, distinctIds, idsOf, onlyOutcome, resultsOf } from './bulk.ts'
 import { changeUser, UserChanges, UserReplacement } from './changes.ts'
 import type { ChangedUser } from './changes.ts'
-import { pageOfKnown, requireUnsuspended } from './known-rows.ts'
+import { pageOfKnown, requireUnsuspended } from '../superusers/known-rows.ts'
 import { getUser, OperatorUserDetails } from './user.ts'
 import { listUsers, OperatorUser, UserFilters } from './user-list.ts'
 
@@ -130,7 +130,14 @@ export function operatorUserRoutes(app: App, { cursors, declared }: Pick<Service
       url: '/admin/users/:id',
       ...write,
       tagged: true,
-      problems: ['guest-holds-roles', 'last-superuser', 'own-account', 'seats-exhausted', 'step-up-required'],
+      problems: [
+        'guest-holds-roles',
+        'last-superuser',
+        'own-account',
+        'seats-exhausted',
+        'step-up-required',
+        'support-access-uncontested',
+      ],
       schema: {
         operationId: `${verb}AnyUser`,
         summary: `${verb === 'update' ? 'Update' : 'Replace'} an account`,
@@ -177,14 +184,14 @@ export function operatorUserRoutes(app: App, { cursors, declared }: Pick<Service
     description:
       'Revokes the sessions. The next sign-in with the present password gets 403 `password-change-required`, with a token that sets a new one. ' +
       'Sign-in by passkey or provider is not affected. The user is notified by email.',
-    problems: ['account-without-password', 'own-account'],
+    problems: ['account-without-password', 'own-account', 'support-access-uncontested'],
   })
 
   app.post(
     '/admin/users/bulk',
     {
       ...write,
-      problems: ['bulk-refused'],
+      problems: ['bulk-refused', 'support-access-uncontested'],
       schema: {
         operationId: 'actOnUsers',
         summary: 'Do the same to many accounts',

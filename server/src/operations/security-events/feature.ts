@@ -11,7 +11,7 @@ declare module '../../platform/gate/permissions.ts' {
 /** The security events of all accounts, for operators, and a user's own. */
 export const securityEvents = feature({
   name: 'security-events',
-  uses: ['history', 'operator-users'],
+  uses: ['history', 'superusers'],
   tags: { 'Operators: security events': 'What happened to accounts and sessions. Only for superusers.' },
   permissions,
   routes: [securityEventRoutes],

@@ -1,7 +1,7 @@
 import { feature } from '../../platform/feature.ts'
 
-/** The platform role: the first superuser, and superusers from the command line. */
+/** The platform role: the first superuser, superusers from the command line, and what all lists of operators have in common. */
 export const superusers = feature({
   name: 'superusers',
-  uses: ['users', 'sessions', 'accounts', 'passwords'],
+  uses: ['users', 'sessions', 'organizations', 'accounts', 'passwords'],
 })

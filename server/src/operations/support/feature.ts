@@ -34,6 +34,11 @@ const problems = {
     'Support access not open',
     'Only the operator who asked gets a token, from the time when the access opens until it is ended or expires; see `status` and `opens_at`.',
   ],
+  'support-access-uncontested': [
+    409,
+    'Support access uncontested',
+    'Before an emergency access opens, an owner of the organization must be able to end it. It is not granted if no owner can, and until it opens operators change nothing about the accounts and sessions of the owners. If the organization was suspended meanwhile, it is not reactivated. End the access with DELETE /api/v1/admin/support/{id} first (`support_id`), and ask for new access if it is still needed.',
+  ],
 } as const satisfies ProblemTable
 
 declare module '../../platform/gate/permissions.ts' {
@@ -46,7 +51,7 @@ declare module '../../platform/problems.ts' {
 /** Access of operators to an organization, which two people open and either side ends. */
 export const support = feature({
   name: 'support',
-  uses: ['users', 'sessions', 'organizations', 'history', 'members', 'invitations', 'operator-users'],
+  uses: ['users', 'sessions', 'organizations', 'history', 'members', 'invitations', 'superusers'],
   tables: [new URL('support-grants.sql', import.meta.url)],
   sql: [new URL('support.sql', import.meta.url)],
   tags: { 'Support access': 'Access of operators to an organization, which two people open and either side ends.' },

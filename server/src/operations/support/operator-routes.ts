@@ -5,7 +5,7 @@ import { filtersOf } from '../../platform/http/cursors.ts'
 import type { App } from '../../platform/http/route.ts'
 import { IdOf, PageSchema, Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
-import { pageOfKnown } from '../operator-users/known-rows.ts'
+import { pageOfKnown } from '../superusers/known-rows.ts'
 import {
   approveSupport,
   endSupport,
@@ -139,12 +139,19 @@ export function supportOperatorRoutes(
       access: 'admin:support:write',
       stepUp: true,
       noStore: true, // creates nothing: a repeated request gets `support-access-decided`
-      problems: ['own-support-access', 'second-operator-required', 'support-access-decided', 'second-factor-required'],
+      problems: [
+        'own-support-access',
+        'second-operator-required',
+        'support-access-decided',
+        'support-access-uncontested',
+        'second-factor-required',
+      ],
       schema: {
         operationId: 'approveSupportAccessInEmergency',
         summary: 'Grant support access in an emergency, as a second operator',
         description:
-          'Without the organization. The owners are notified by email at once, and the access opens 15 minutes later, so that they can end it before.',
+          'Without the organization. The owners are notified by email at once, and the access opens 15 minutes later, so that they can end it before: ' +
+          'until then operators neither disable their accounts nor end their sessions.',
         tags,
         params,
         body: SupportApproval,

@@ -22,6 +22,7 @@ declare
   of_operators constant boolean := current_setting('app.permission', true) = 'admin:support:write';
   ends constant boolean := tg_op = 'UPDATE' and old.ended_at is null and new.ended_at is not null;
   actor constant uuid := acting_user();
+  owner_id uuid;
 begin
   if nullif(current_setting('app.session_id', true), '') is null then
     return new;
@@ -61,6 +62,18 @@ begin
       and (actor <> all (first.superuser_through) or first.superuser_since <= now() - interval '7 days')) then
     raise exception 'another operator must grant it' using errcode = '23514', constraint = 'support_grants_second';
   end if;
+  if of_operators then
+    -- The keys of the owners, so that what an operator does to them has either happened, or finds this access.
+    for owner_id in select m.user_id from memberships m
+      where m.organization_id = new.organization_id and m.role = 'owner' and m.disabled_at is null and m.deleted_at is null
+      union select actor order by 1 loop
+      perform pg_advisory_xact_lock_shared(lock_key('revocation', owner_id::text));
+    end loop;
+    if not exists (select from memberships m join live_users u on u.id = m.user_id where m.organization_id = new.organization_id
+        and m.role = 'owner' and m.disabled_at is null and m.deleted_at is null and m.user_id not in (actor, old.operator_id)) then
+      raise exception 'no owner could end the support access' using errcode = '23514', constraint = 'support_grants_uncontested';
+    end if;
+  end if;
   new.emergency := of_operators;
   new.granted_by := actor;
   new.granted_at := now();
@@ -71,6 +84,36 @@ begin
 end $$;
 revoke execute on function guard_support_grant() from public;
 create trigger guard before insert or update on support_grants for each row execute function guard_support_grant();
+
+-- The owners who can end an emergency access before it opens.
+create view contesting_owners with (security_barrier) as
+  select m.user_id, g.id as support_id from memberships m join support_grants g on g.organization_id = m.organization_id
+  where m.role = 'owner' and m.disabled_at is null and m.deleted_at is null and g.emergency and g.ended_at is null and g.opens_at > now();
+grant select on contesting_owners to freehold_system;
+
+-- That is not taken from them by an operator, who would disable their accounts, or end each of their sessions as soon as it
+-- begins, until the access is open. Whatever the statement is: the operator ends the access first.
+create function keep_contesting_owner() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$
+declare
+  person constant uuid := (to_jsonb(new) ->> tg_argv[0])::uuid;
+  access constant uuid := (select support_id from contesting_owners where user_id = person limit 1);
+begin
+  if access is not null then
+    raise exception 'an owner can end a support access' using errcode = '23514', constraint = 'support_grants_uncontested',
+      detail = jsonb_build_object('support_id', access);
+  end if;
+  return new;
+end $$;
+revoke execute on function keep_contesting_owner() from public;
+-- After the triggers `revocation`, in the order of their names: they wait for a grant at the same moment.
+create trigger support_contest before update on users for each row
+  when ((old.disabled_at is null and new.disabled_at is not null or old.deleted_at is null and new.deleted_at is not null
+      or old.password_change_required_at is null and new.password_change_required_at is not null)
+    and current_setting('app.permission', true) like 'admin:%')
+  execute function keep_contesting_owner('id');
+create trigger support_contest before update on sessions for each row
+  when (old.revoked_at is null and new.revoked_at is not null and current_setting('app.permission', true) like 'admin:%')
+  execute function keep_contesting_owner('user_id');
 
 -- The owners are told by email when an operator asks, when access is granted, and when it is ended before its time.
 create function tell_owners_of_support() returns trigger language plpgsql security definer set search_path = {{schema}}, pg_temp as $$

@@ -12,7 +12,7 @@ import { Id, IdOf, LineOf, Nullable, OneOf, PageQueryOf, Strict, Time, timestamp
 
 const query = tables('tenant', 'support_grants', 'support_places', 'gate', 'organizations')
 const either = tables('either', 'support_grants')
-const system = tables('system', 'support_grants')
+const system = tables('system', 'support_grants', 'contesting_owners')
 
 /** Eight hours. */
 const MAX_MINUTES = 480
@@ -117,7 +117,21 @@ const refusals = {
   support_grants_decided: 'support-access-decided',
   support_grants_own: 'own-support-access',
   support_grants_second: 'second-operator-required',
+  support_grants_uncontested: { code: 'support-access-uncontested', tells: true },
 } as const
+
+/** What the triggers support_contest refuse to operators. */
+export const contestRules = { support_grants_uncontested: refusals.support_grants_uncontested }
+
+/** Which of these users are owners who can end an emergency access before it opens: operators do not disable them or end their sessions. */
+export const findContestingOwners = (ids: readonly string[]) =>
+  statement(
+    system
+      .selectFrom('contesting_owners')
+      .select('user_id')
+      .where(sql<boolean>`user_id = any (${ids}::uuid[])`),
+    rows => new Set(rows.map(({ user_id }) => user_id)),
+  )
 
 /** Where a support access is. */
 export interface SupportPlace {
@@ -163,7 +177,8 @@ export const requestSupport = (organization_id: string, operator_id: string, ask
 
 /**
  * Grants a request. In the organization it opens at once; by a second operator, after a quarter of an hour, of which the
- * owners are notified by email. @throws Problem not-found, support-access-decided, own-support-access, second-operator-required
+ * owners are notified by email. @throws Problem not-found, support-access-decided, own-support-access, second-operator-required,
+ * support-access-uncontested
  */
 export const approveSupport = ({ organization_id, id }: SupportPlace, { role, minutes }: SupportApproval) =>
   get(

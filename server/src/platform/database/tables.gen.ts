@@ -235,6 +235,7 @@ interface TenantLicenses {
   starts_at: Generated<string>
   status: Generated<'draft' | 'active' | 'suspended' | 'revoked'>
   transferred_from: string | null
+  transferred_to: string | null
   updated_at: Generated<string>
   version: Generated<number>
 }
@@ -612,6 +613,11 @@ interface SystemAuditLog {
   user_agent: string | null
 }
 
+interface SystemContestingOwners {
+  support_id: ColumnType<string, never, never>
+  user_id: ColumnType<string, never, never>
+}
+
 interface SystemDailyStats {
   active_organizations: number
   active_users: number
@@ -778,6 +784,7 @@ interface SystemLicenses {
   starts_at: Generated<string>
   status: Generated<'draft' | 'active' | 'suspended' | 'revoked'>
   transferred_from: string | null
+  transferred_to: string | null
   updated_at: Generated<string>
   version: Generated<number>
 }
@@ -1036,6 +1043,7 @@ interface SystemSessions {
   last_seen_at: Generated<string>
   methods: Generated<string[]>
   organization_id: string | null
+  over_noted: Generated<boolean>
   revoked_at: string | null
   revoked_reason: string | null
   rotated_at: Generated<string[]>
@@ -1123,6 +1131,7 @@ export interface SystemTables {
   [runsOn]: 'system'
   account_addresses: SystemAccountAddresses
   audit_log: SystemAuditLog
+  contesting_owners: SystemContestingOwners
   daily_stats: SystemDailyStats
   devices: SystemDevices
   entitlements: SystemEntitlements
@@ -1317,6 +1326,7 @@ interface EitherLicenses {
   starts_at: Generated<string>
   status: Generated<'draft' | 'active' | 'suspended' | 'revoked'>
   transferred_from: string | null
+  transferred_to: string | null
   updated_at: Generated<string>
   version: Generated<number>
 }

@@ -267,7 +267,7 @@ test('the owner makes the queue once, twins take turns, and a start that finds i
   const { rows } = await admin.query(`select name from twins_jobs.queue order by name`)
   assert.deepEqual(
     rows.map(({ name }) => name),
-    ['dead', 'mail', 'stats', 'sweep'],
+    ['dead', 'mail', 'sessions-over', 'stats', 'sweep'],
   )
 })
 

@@ -110,6 +110,12 @@ export const problemSchemaOf = (problems: ProblemTable): Json => ({
       enum: ['draft', 'active', 'suspended', 'revoked', 'expired', 'not-started'],
       description: 'With `license-status-conflict` and `license-not-usable`: the status that the license has.',
     },
+    support_id: {
+      type: 'string',
+      format: 'uuid',
+      maxLength: 36,
+      description: 'With `support-access-uncontested`: the support access that an owner could end.',
+    },
     permissions: {
       type: 'array',
       maxItems: 200,

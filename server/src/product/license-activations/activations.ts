@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
-import type { Static } from 'typebox'
-import { orderOf, pagesOf } from '../../platform/database/pagination.ts'
+import type { Static, TObject } from 'typebox'
+import { orderOf, pagesOf, whereGiven } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
 import {
   affect,
@@ -15,10 +15,11 @@ import {
 } from '../../platform/database/statement.ts'
 import type { Place } from '../../platform/http/resource.ts'
 import { Problem } from '../../platform/problems.ts'
-import { Id, IdOf, Name, Nullable, Strict, Time } from '../../platform/schemas.ts'
+import { Id, IdOf, Name, Nullable, OneOf, Strict, Time } from '../../platform/schemas.ts'
 
 const query = tables('tenant', 'license_activations', 'licenses')
 const system = tables('system', 'license_activations')
+const either = tables('either', 'license_activations')
 
 export const LicenseKeyText = Type.String({
   minLength: 1,
@@ -197,18 +198,48 @@ export const deactivate = (hash: Buffer, { fingerprint }: { fingerprint: string 
 
 const shown = sql<string | null>`nullif(expires_at, 'infinity')`.as('expires_at')
 
-const activationPages = pagesOf(({ organization_id, license_id }: { organization_id: string; license_id: string }) =>
-  query
-    .selectFrom('license_activations')
-    .select([...columns, ...moments])
-    .select(shown)
-    .where('organization_id', '=', organization_id)
-    .where('license_id', '=', license_id),
+export const ActivationFilters = {
+  sort: OneOf(['-created_at', 'created_at'], { default: '-created_at' }),
+  fingerprint: Type.Optional(Fingerprint),
+  active: Type.Optional(
+    Type.Boolean({ description: 'Only activations that count now, or only those that have expired. By default both.' }),
+  ),
+}
+type ActivationFilters = Static<TObject<typeof ActivationFilters>>
+
+const activationPages = pagesOf(
+  ({
+    is_active,
+    is_over,
+    ...given
+  }: {
+    organization_id: string
+    license_id: string
+    fingerprint: string | undefined
+    is_active: true | undefined
+    is_over: true | undefined
+  }) => {
+    let rows = either
+      .selectFrom('license_activations')
+      .select([...columns, ...moments])
+      .select(shown)
+    if (is_active) rows = rows.where('expires_at', '>', sql<string>`now()`)
+    if (is_over) rows = rows.where('expires_at', '<=', sql<string>`now()`)
+    return whereGiven(rows, given)
+  },
 )
 
-/** The activations of a license, newest first, with those that have expired less than a day ago. */
-export const listActivations = ({ organization_id }: Place, license_id: string, page: Page) =>
-  activationPages({ organization_id, license_id }, orderOf('-created_at', 'license_activations'), page)
+/** The activations of a license, with those that have expired less than a day ago; for administrators and operators. */
+export const listActivations = (
+  { id, organization_id }: { id: string; organization_id: string },
+  { sort, fingerprint, active }: ActivationFilters,
+  page: Page,
+) => {
+  const is_active = active === true ? active : undefined
+  const is_over = active === false ? (true as const) : undefined
+  const values = { organization_id, license_id: id, fingerprint, is_active, is_over }
+  return activationPages(values, orderOf(sort, 'license_activations'), page)
+}
 
 /** The license with the hash of this key, also if it can no longer be used; undefined if there is none. */
 export const findLicenseOfKey = (hash: Buffer) =>
@@ -244,8 +275,8 @@ export const listOwnActivations = (license: { id: string; organization_id: strin
 export const requireLicense = ({ organization_id }: Place, id: string) =>
   get(query.selectFrom('licenses').select('id').where('organization_id', '=', organization_id).where('id', '=', id))
 
-/** Deactivates a device for the administrators. @throws Problem not-found */
-export const deleteActivation = ({ organization_id }: Place, license_id: string, id: string) =>
+/** Deactivates a device, for administrators and operators. @throws Problem not-found */
+export const deleteActivation = ({ organization_id }: Pick<Place, 'organization_id'>, license_id: string, id: string) =>
   affect(
     query
       .deleteFrom('license_activations')

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { feature } from '../../platform/feature.ts'
 import type { Codes, ProblemTable } from '../../platform/problems.ts'
 import { limitPrograms } from './program-limits.ts'
-import { activationRoutes, programRoutes } from './routes.ts'
+import { activationRoutes, operatorActivationRoutes, programRoutes } from './routes.ts'
 
 const permissions = { 'licenses:write': 'admin' } as const
 
@@ -46,5 +46,5 @@ export const licenseActivations = feature({
     { table: 'license_activations', key: 'id', ofOrganizations: true, isOver: () => sql`removable_at < now()` },
   ],
   provide: ({ config }) => ({ limitsOfPrograms: limitPrograms(config.rateLimit) }),
-  routes: [programRoutes, activationRoutes],
+  routes: [programRoutes, activationRoutes, operatorActivationRoutes],
 })

@@ -305,6 +305,61 @@ test('administrators list the devices of a license and deactivate one, and other
   )
 })
 
+// Red when: listActivations() leaves out a filter or the license, or the operator's route does not look up the organization.
+test('operators list the devices of any license, and deactivate one', async () => {
+  const operator = await signUp()
+  await admin.query('update users set superuser = true where id = $1', [operator.user_id])
+  const [license, other] = [await licensed({ heartbeat_seconds: 60 }), await licensed()]
+  for (const fingerprint of ['a', 'b', 'c', 'd']) await post('activate', { key: license.key, fingerprint })
+  await post('activate', { key: other.key, fingerprint: 'x' })
+  await age(license, 'b', 100)
+  const path = `/api/v1/admin/licenses/${license.id}/activations`
+  const list = async (query: string, by = operator, at = path) => {
+    const { status, body, text } = await by.call('GET', `${at}?${query}`)
+    assert.equal(status, 200, text)
+    return body.items.map(({ fingerprint }: { fingerprint: string }) => fingerprint).join('')
+  }
+  for (const [query, wanted] of [
+    ['', 'dcba'],
+    ['sort=created_at', 'abcd'],
+    ['active=true', 'dca'],
+    ['active=false', 'b'],
+    ['fingerprint=c', 'c'],
+    ['fingerprint=x', ''],
+    ['fingerprint=b&active=true', ''],
+  ] as const) {
+    assert.equal(await list(query), wanted, query)
+    assert.equal(
+      await list(query, owner, `/api/v1/licenses/${license.id}/activations`),
+      wanted,
+      `${query}, as an owner`,
+    )
+  }
+  const first = (await operator.call('GET', `${path}?limit=3&include_total=true`)).body
+  assert.equal(first.total, 4)
+  assert.equal(await list(`limit=3&cursor=${first.next_cursor}`), 'a')
+  const unknown = `/api/v1/admin/licenses/${organization_id}/activations`
+  assert.equal((await operator.call('GET', unknown)).status, 404)
+  assert.equal((await owner.call('GET', path)).status, 403)
+
+  const [{ id }] = first.items
+  assert.equal((await owner.call('DELETE', `${path}/${id}`)).status, 403)
+  const elsewhere = `/api/v1/admin/licenses/${other.id}/activations/${id}`
+  assert.equal((await operator.call('DELETE', elsewhere)).status, 404, 'below another license')
+  assert.equal((await operator.call('DELETE', `${path}/${id}`)).status, 204)
+  assert.equal((await operator.call('DELETE', `${path}/${id}`)).status, 404)
+  assert.equal((await post('heartbeat', { key: license.key, fingerprint: 'd' })).body.code, 'activation-missing')
+  const { items } = (await owner.call('GET', `/api/v1/audit-logs?entity_id=${id}`)).body
+  assert.deepEqual(
+    items.map(({ action, actor_id }: { action: string; actor_id: string | null }) => [action, actor_id]),
+    [
+      ['operate', operator.user_id],
+      ['delete', operator.user_id],
+      ['insert', null],
+    ],
+  )
+})
+
 // Red when: the list takes a cursor of another license, shows devices that do not count, or asks whether the license is usable.
 test('a program lists the devices that count with the key alone, also when the license has ended', async () => {
   const [license, other] = [await licensed({ heartbeat_seconds: 60 }), await licensed()]

@@ -7,9 +7,11 @@ import { clientAddress } from '../../platform/http/client-address.ts'
 import type { App } from '../../platform/http/route.ts'
 import { IdOf, PageQueryOf, PageSchema, Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
+import { getAnyLicense } from '../licenses/licenses.ts'
 import {
   activate,
   Activation,
+  ActivationFilters,
   ActivationList,
   beat,
   deactivate,
@@ -171,17 +173,18 @@ export function activationRoutes(app: App, { cursors }: Pick<Services, 'cursors'
       schema: {
         operationId: 'listLicenseActivations',
         summary: 'List the activations of a license',
-        description: 'Newest first. Those that have expired are listed for a day.',
+        description: 'Those that have expired are listed for a day.',
         tags,
         params: Strict({ id: IdOf('license') }),
-        querystring: PageQueryOf({}),
+        querystring: PageQueryOf(ActivationFilters),
         response: { 200: PageSchema(Activation) },
       },
     },
     async request => {
-      const { actor, params } = request
+      const { actor, params, query } = request
+      const license = { id: params.id, organization_id: actor.organization_id }
       const page = await actor
-        .run(listActivations(actor, params.id, cursors.open(request)))
+        .run(listActivations(license, query, cursors.open(request)))
         .catch((refusal: unknown) => ({ items: [], refusal }))
       // Nothing to show, or a wrong cursor: first of all the license must be there.
       if (page.items.length === 0) await actor.run(requireLicense(actor, params.id))
@@ -206,6 +209,53 @@ export function activationRoutes(app: App, { cursors }: Pick<Services, 'cursors'
     async (request, reply) => {
       const { actor, params } = request
       await actor.run(deleteActivation(actor, params.id, params.activation_id))
+      return reply.code(204).send(null)
+    },
+  )
+}
+
+/** The activations of all organizations' licenses, for operators. */
+export function operatorActivationRoutes(app: App, { cursors }: Pick<Services, 'cursors'>): void {
+  app.get(
+    '/admin/licenses/:id/activations',
+    {
+      access: 'admin:licenses:read',
+      schema: {
+        operationId: 'listAnyLicenseActivations',
+        summary: 'List the activations of a license of any organization',
+        description: 'Those that have expired are listed for a day.',
+        tags,
+        params: Strict({ id: IdOf('license') }),
+        querystring: PageQueryOf(ActivationFilters),
+        response: { 200: PageSchema(Activation) },
+      },
+    },
+    async request => {
+      const { operator, params, query } = request
+      const license = await operator.run(getAnyLicense(params.id))
+      return (await operator.run(listActivations(license, query, cursors.open(request)))) as never
+    },
+  )
+
+  app.delete(
+    '/admin/licenses/:id/activations/:activation_id',
+    {
+      access: 'admin:licenses:write',
+      schema: {
+        operationId: 'deleteAnyLicenseActivation',
+        summary: 'Deactivate a device of any organization',
+        description: 'The program learns it at its next request. It can activate again if there is a place.',
+        tags,
+        params: Strict({ id: IdOf('license'), activation_id: IdOf('license activation') }),
+        response: { 204: Type.Null() },
+      },
+    },
+    async ({ operator, params: { id, activation_id } }, reply) => {
+      const { organization_id } = await operator.lookUp(getAnyLicense(id))
+      await operator
+        .on({ entity_type: 'license_activations', entity_id: activation_id, details: { license_id: id } })
+        .within(organization_id)
+        .run(deleteActivation({ organization_id }, id, activation_id))
       return reply.code(204).send(null)
     },
   )

@@ -21,6 +21,11 @@ const problems = {
     'License revoked',
     'A revoked license does not change. Reinstate it first, with POST /api/v1/licenses/{id}/reinstate.',
   ],
+  'license-transferred': [
+    409,
+    'License transferred',
+    'Another license replaces this one, and only one of them counts. Change the replacement (`transferred_to`), transfer it back, or issue a new license.',
+  ],
   'license-status-conflict': [
     409,
     'License in another status',

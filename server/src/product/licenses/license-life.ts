@@ -1,3 +1,4 @@
+import { randomUUIDv7 } from 'node:crypto'
 import { sql } from 'kysely'
 import type { RawBuilder } from 'kysely'
 import type { Changes } from '../../platform/database/conditional.ts'
@@ -49,7 +50,7 @@ export const steps = {
   suspend: { from: ['active'], changes: { status: 'suspended' } },
   resume: { from: ['suspended'], changes: { status: 'active' } },
   revoke: { from: ['draft', 'active', 'suspended'], changes: { status: 'revoked' } },
-  /** The only way out of `revoked`; the database asks for the permission `admin:licenses:reinstate`. */
+  /** The only way out of `revoked`; the database asks for the permission `admin:licenses:reinstate`, and for no replacement. */
   reinstate: { from: ['revoked'], changes: { status: 'active' } },
   /** Adds the duration of the plan to the end, or to the present time if that is later, and copies its terms as they are now. */
   renew: {
@@ -82,7 +83,7 @@ const lockLicense = (organization_id: string, id: string) =>
   get(
     query
       .selectFrom('licenses')
-      .select(['status', 'expires_at', isOver])
+      .select(['status', 'expires_at', 'transferred_to', isOver])
       .where('organization_id', '=', organization_id)
       .where('id', '=', id)
       .forNoKeyUpdate(),
@@ -90,8 +91,15 @@ const lockLicense = (organization_id: string, id: string) =>
 
 const isExpired = () => new Problem('license-status-conflict', { extension: { license_status: 'expired' } })
 
-/** Refuses a license that is in none of these states. @throws Problem license-revoked, license-status-conflict */
-function requireStatus(status: Stored, from: readonly Stored[]): void {
+/**
+ * Refuses a license that is in none of these states, or was transferred.
+ * @throws Problem license-transferred, license-revoked, license-status-conflict
+ */
+function requireStatus(
+  { status, transferred_to }: { status: Stored; transferred_to: string | null },
+  from: readonly Stored[],
+): void {
+  if (transferred_to !== null) throw new Problem('license-transferred')
   if (from.includes(status)) return
   if (status === 'revoked') throw new Problem('license-revoked')
   throw new Problem('license-status-conflict', { extension: { license_status: status } })
@@ -99,7 +107,7 @@ function requireStatus(status: Stored, from: readonly Stored[]): void {
 
 /**
  * Takes one step in the life of a license, and returns it.
- * @throws Problem not-found, license-revoked, license-status-conflict; limit-below-use if the organization
+ * @throws Problem not-found, license-revoked, license-transferred, license-status-conflict; limit-below-use if the organization
  * uses more than the new terms allow; invalid-fields when there is no such plan, or the new end is not later
  */
 export async function takeStep(
@@ -108,7 +116,7 @@ export async function takeStep(
   { from, changes, needsTime }: Step,
 ) {
   const license = await transaction.run(lockLicense(organization_id, id))
-  requireStatus(license.status, from)
+  requireStatus(license, from)
   if (needsTime && license.is_over) throw isExpired()
   const { plan_id, expires_at } = changes
   if (typeof plan_id === 'string' && (await transaction.run(findPlan(plan_id))) === undefined)
@@ -126,7 +134,7 @@ export async function takeStep(
 /**
  * Moves a license to another organization: it is revoked, and a new one with its terms, its end and a new key replaces it.
  * Runs in the organization that has the license. Returns the new license.
- * @throws Problem license-revoked, license-status-conflict if it has expired, limit-below-use; invalid-fields when there is no
+ * @throws Problem license-transferred, license-revoked, license-status-conflict if it has expired, limit-below-use; invalid-fields when there is no
  * such organization
  */
 export async function transferLicense(
@@ -142,20 +150,21 @@ export async function transferLicense(
     statement(
       system
         .selectFrom('licenses')
-        .select(['status', isOver])
+        .select(['status', 'transferred_to', isOver])
         .where('organization_id', '=', organization_id)
         .where('id', '=', id),
       ([row]) => row,
     ),
   )
   if (former === undefined) throw new Problem('not-found')
-  requireStatus(former.status, ['draft', 'active', 'suspended'])
+  requireStatus(former, ['draft', 'active', 'suspended'])
   if (former.is_over) throw isExpired()
+  const new_id = randomUUIDv7()
   await transaction.run(
     execute(
       system
         .updateTable('licenses')
-        .set({ status: 'revoked' })
+        .set({ status: 'revoked', transferred_to: new_id })
         .where('organization_id', '=', organization_id)
         .where('id', '=', id),
     ),
@@ -164,23 +173,22 @@ export async function transferLicense(
   const kept = ['plan_id', 'name', 'metadata', 'starts_at', 'expires_at', 'first_validated_at', ...termColumns]
   const columns = sql.join(kept.map(column => sql.ref(column)))
   const values = sql.join(kept.map(column => sql.ref(`licenses.${column}`)))
-  const made = await transaction.run(
+  await transaction.run(
     statement(
       raw(
         system,
         sql<{
           id: string
-        }>`insert into licenses (organization_id, status, key_prefix, key_hash, transferred_from, ${columns})
-          select organizations.id, ${former.status}, ${prefix}, ${hash}, licenses.id, ${values}
+        }>`insert into licenses (organization_id, id, status, key_prefix, key_hash, transferred_from, ${columns})
+          select organizations.id, ${new_id}, ${former.status}, ${prefix}, ${hash}, licenses.id, ${values}
           from licenses join organizations on organizations.id = ${to} and organizations.deleted_at is null
           where licenses.organization_id = ${organization_id} and licenses.id = ${id} returning id`,
       ),
       ([row]) => {
         if (row === undefined) throw invalidField('/organization_id', 'is not an organization')
-        return row
       },
       licenseRules,
     ),
   )
-  return transaction.run(getAnyLicense(made.id))
+  return transaction.run(getAnyLicense(new_id))
 }

@@ -27,8 +27,12 @@ type Plan = keyof typeof plans
 type Status = 'draft' | 'active' | 'suspended' | 'revoked'
 type Step =
   | { do: 'issue' | 'suspend' | 'resume' | 'revoke' | 'reinstate' | 'renew' | 'transfer' | 'note' | 'expire' }
+  /** One of the steps, with a license that was transferred. */
+  | { do: 'former'; name: (typeof steps)[number]; which: number }
   | { do: 'extend'; days: number }
   | { do: 'change-plan'; plan: Plan }
+
+const steps = ['issue', 'suspend', 'resume', 'revoke', 'reinstate', 'renew', 'transfer'] as const
 
 interface License {
   id: string
@@ -96,6 +100,14 @@ const bodyOf = (step: Step): object =>
 
 async function take(model: Model, step: Step): Promise<void> {
   const { license } = model
+  if (step.do === 'former') {
+    const transferred = model.former[step.which % Math.max(model.former.length, 1)]
+    if (transferred === undefined) return
+    const body = step.name === 'transfer' ? { organization_id } : {}
+    const refused = await operator.call('POST', `/api/v1/licenses/${transferred.id}/${step.name}`, body)
+    assert.equal(refused.body.code, 'license-transferred', step.name)
+    return
+  }
   if (step.do === 'expire') {
     if (model.status === 'revoked') return
     await expireLicense(admin, license.id)
@@ -149,6 +161,10 @@ const stepOf: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({ do: fc.constantFrom('issue', 'suspend', 'resume', 'revoke', 'reinstate', 'renew', 'note') }),
   },
   { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('transfer', 'expire') }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant('former' as const), name: fc.constantFrom(...steps), which: fc.nat(9) }),
+  },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('extend' as const), days: fc.integer({ min: 1, max: 99 }) }) },
   {
     weight: 1,

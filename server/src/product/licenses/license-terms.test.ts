@@ -216,6 +216,35 @@ test('what an operator does to a license is in the history of its organization, 
   assert.deepEqual(await historyOf(other, moved.id), ['insert active'])
 })
 
+// Red when: changed_names() compares nothing, or record_change() keeps values of `named` columns.
+test('the history has the names of changed metadata, and no values', async () => {
+  const owner = await newOwner()
+  const license = await newLicense(owner, {}, { metadata: { order: 'A-1', note: 'Ann called', seats: 5 } })
+  const change = (method: string, body: object) => operator.call(method, `${path}/${license.id}`, body)
+  assert.equal((await change('PATCH', { metadata: { order: 'A-2', note: null, paid: true } })).status, 200)
+  assert.equal((await change('PATCH', { metadata: { order: 'A-2' } })).status, 200)
+  assert.equal((await change('PUT', { name: 'Acme', metadata: { order: 'A-2' } })).status, 200)
+  assert.equal((await operator.call('DELETE', `${path}/${license.id}`)).status, 204)
+  const { items } = (await owner.call('GET', `/api/v1/audit-logs?entity_id=${license.id}&limit=100`)).body
+  const entries = items
+    .filter(({ action }: { action: string }) => action !== 'operate')
+    .map(({ before, after }: { before: { metadata?: string[] } | null; after: { metadata?: string[] } | null }) => [
+      before?.metadata,
+      after?.metadata,
+    ])
+  assert.deepEqual(entries.toReversed(), [
+    [undefined, ['note', 'order', 'seats']],
+    [
+      ['note', 'order'],
+      ['order', 'paid'],
+    ],
+    [undefined, undefined],
+    [['paid', 'seats'], []],
+    [['order'], undefined],
+  ])
+  assert.doesNotMatch(JSON.stringify(items), /Ann called|A-1|A-2/)
+})
+
 // Red when: transferLicense() does not ask for the end: the problem would name a field that no one sent.
 test('an expired license is renewed before it is transferred; within its organization it gets another key', async () => {
   const owner = await newOwner()

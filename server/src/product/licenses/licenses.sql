@@ -25,11 +25,13 @@ create table licenses (
   on_expiry               text not null check (on_expiry in ('restrict', 'read-only', 'keep')),
   metadata                jsonb not null default '{}' constraint licenses_metadata_size
                             check (jsonb_typeof(metadata) = 'object' and octet_length(metadata::text) <= 16384),
-  transferred_from        uuid,                                      -- the license of another organization that this one replaces
+  transferred_from        uuid,                                      -- the license that this one replaces
   created_at              timestamptz not null default now(),
   updated_at              timestamptz not null default now(),
   version                 integer not null default 1,
+  transferred_to          uuid,                                      -- the license that replaces this one, which stays revoked
   primary key (organization_id, id),
+  constraint licenses_transferred check (transferred_to is null or status = 'revoked'),
   constraint licenses_plan_fkey foreign key (plan_id) references license_plans,
   constraint licenses_key_hash_key unique (organization_id, key_hash),
   constraint licenses_expires_later check (expires_at > starts_at),
@@ -38,16 +40,17 @@ create table licenses (
 create index licenses_key_hash on licenses (key_hash);
 create index licenses_key_prefix on licenses (key_prefix);
 create index licenses_id on licenses (id);
-create index licenses_plan_id on licenses (plan_id);
+create index licenses_plan_id on licenses (plan_id, id);
 create index licenses_expires_at on licenses (expires_at, id);
+create index licenses_status on licenses (status, id) where status <> 'active'; -- the rare ones, for the list of operators
 select organization_table('licenses', history => '{plan_id, name, key_prefix, status, starts_at, expires_at, first_validated_at, first_activated_at, seats, max_activations,
-    overage_percent, quotas, entitlements, activation, heartbeat_seconds, heartbeat_grace_seconds, duration_days, expiry_basis, on_expiry, transferred_from}',
-  writes => '{admin:licenses:write, admin:licenses:reinstate}', for_system => true);
+    overage_percent, quotas, entitlements, activation, heartbeat_seconds, heartbeat_grace_seconds, duration_days, expiry_basis, on_expiry, transferred_from, transferred_to}',
+  writes => '{admin:licenses:write, admin:licenses:reinstate}', for_system => true, names => '{metadata}');
 -- Without the hash of the key: only the system login finds a license by its key.
 revoke select on licenses from freehold_tenant;
 grant select (organization_id, id, plan_id, name, key_prefix, status, starts_at, expires_at, first_validated_at, first_activated_at, seats, max_activations,
   overage_percent, quotas, entitlements, activation, heartbeat_seconds, heartbeat_grace_seconds, duration_days, expiry_basis, on_expiry, metadata,
-  transferred_from, created_at, updated_at, version) on licenses to freehold_tenant;
+  transferred_from, created_at, updated_at, version, transferred_to) on licenses to freehold_tenant;
 
 -- The status of a license now.
 create function license_status(status text, expires_at timestamptz) returns text language sql stable parallel safe set search_path = {{schema}}, pg_temp as $$
@@ -56,7 +59,7 @@ revoke execute on function license_status(text, timestamptz) from public;
 grant execute on function license_status(text, timestamptz) to freehold_tenant, freehold_system;
 
 -- The states of a license, whatever the statement is. Nothing leads back to a draft, and out of `revoked` only the permission
--- to reinstate. The key, the organization and the origin never change.
+-- to reinstate; of a license that was transferred, nothing. The key, the organization and the origin never change.
 create function guard_license() returns trigger language plpgsql set search_path = {{schema}}, pg_temp as $$
 begin
   if new.expires_at <= now() and (tg_op = 'INSERT' or old.expires_at is distinct from new.expires_at) then
@@ -68,6 +71,9 @@ begin
   if (old.id, old.organization_id, old.key_hash, old.key_prefix, old.transferred_from, old.created_at)
     is distinct from (new.id, new.organization_id, new.key_hash, new.key_prefix, new.transferred_from, new.created_at) then
     raise exception 'this column of a license never changes' using errcode = '42501';
+  end if;
+  if old.transferred_to is distinct from new.transferred_to and (old.status = 'revoked' or new.status <> 'revoked') then
+    raise exception 'only the transfer that revokes a license names its replacement' using errcode = '42501';
   end if;
   if old.status = 'revoked' and (new.status <> 'revoked' or (old.plan_id, old.expires_at) is distinct from (new.plan_id, new.expires_at))
     and coalesce(current_setting('app.permission', true), '') <> 'admin:licenses:reinstate' then

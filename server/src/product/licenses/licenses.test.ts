@@ -42,7 +42,7 @@ test('an operator issues a license, whose key is sent once and stored as a hash'
   const again = await issue(owner, plan_id, { metadata: { order: 'A-1' } }, key)
   assert.deepEqual([again.status, again.body.id, again.body.key], [201, id, undefined])
 
-  const { key: _key, transferred_from: _from, ...shown } = made.body
+  const { key: _key, transferred_from: _from, transferred_to: _to, ...shown } = made.body
   assert.deepEqual((await owner.call('GET', `${path}/${id}`)).body, shown)
   assert.deepEqual((await owner.call('GET', path)).body.items, [shown])
   // The operator who made it may read it at its location.
@@ -307,8 +307,51 @@ test('a license moves to another organization: with a new key, and only once', a
   const { headers } = [moved, again].find(({ status }) => status === 201)!
   assert.equal((await operator.call('GET', headers['location']!)).body.id, made.id)
   assert.equal((await owner404(from, made.id)).status, 404)
+  const former = (await operator.call('GET', `/api/v1/admin/licenses/${license.id}`)).body
+  assert.deepEqual([former.status, former.transferred_to], ['revoked', made.id])
   assert.equal((await from.call('GET', `${path}/${license.id}`)).body.status, 'revoked')
   assert.equal((await newProject(from)).status, 201)
   assert.equal((await newProject(to)).status, 409)
+})
+
+// Red when: requireStatus() and the check licenses_transferred do not look at transferred_to, or guard_license() lets it change.
+test('a license that was transferred never counts again, also when its replacement is gone', async () => {
+  const [from, to] = [await signUp('Acme'), await signUp('Globex')]
+  const { body: license } = await newLicense(from, { duration_days: 30 })
+  const moved = (await step(license, 'transfer', { organization_id: to.organization_id })).body
+  const refusal = [409, 'license-transferred']
+  const all = [
+    ...['issue', 'suspend', 'resume', 'revoke', 'reinstate', 'renew'].map(name => [name, {}] as const),
+    ['extend', { expires_at: '2126-01-01T00:00:00Z' }],
+    ['transfer', { organization_id: from.organization_id }],
+  ] as const
+  for (const [name, body] of all) assert.deepEqual(codeOf(await step(license, name, body)), refusal, name)
+  assert.equal((await operator.call('PATCH', `${path}/${license.id}`, { name: 'Noted' })).status, 200)
+  // Neither a revoked nor a deleted replacement makes room for it.
+  assert.equal((await step(moved, 'revoke')).status, 200)
+  assert.deepEqual(codeOf(await step(license, 'reinstate')), refusal)
+  assert.equal((await step(moved, 'reinstate')).status, 200)
+  const back = await step(moved, 'transfer', { organization_id: from.organization_id })
+  assert.deepEqual([back.status, back.body.transferred_from], [201, moved.id])
+  assert.equal((await operator.call('DELETE', `${path}/${moved.id}`)).status, 204)
+  assert.deepEqual(codeOf(await step(license, 'reinstate')), refusal)
+
+  // Nor does any other statement.
+  const client = await admin.connect()
+  const refused = (change: string, code: string, constraint?: string) =>
+    assert.rejects(
+      client.query(`update licenses set ${change} where id = $1`, [license.id]),
+      (error: { code: string; constraint?: string }) => error.code === code && error.constraint === constraint,
+      change,
+    )
+  try {
+    await client.query(`select set_config('app.permission', 'admin:licenses:reinstate', false)`)
+    await refused(`status = 'active'`, '23514', 'licenses_transferred')
+    await refused('transferred_to = null', '42501')
+    await refused(`transferred_to = null, status = 'active'`, '42501')
+    await refused('transferred_to = new_id()', '42501')
+  } finally {
+    client.release(true)
+  }
 })
 const owner404 = (owner: Person, id: string) => owner.call('GET', `${path}/${id}`)

@@ -9,6 +9,7 @@ import type { TenantTables } from '../../platform/database/tables.gen.ts'
 import { invalidField } from '../../platform/problems.ts'
 import { termColumns } from '../license-plans/license-plans.ts'
 import type { LicenseKey } from './license-key.ts'
+import { statuses } from './messages.ts'
 import type { LicenseChanges, NewLicense, OperatorFilters, OperatorLicense, Status } from './messages.ts'
 
 const query = tables('tenant', 'licenses', 'license_plans')
@@ -31,12 +32,14 @@ const ownColumns = [
   'first_activated_at',
   ...termColumns,
   'transferred_from',
+  'transferred_to',
   'created_at',
   'updated_at',
   'version',
 ] as const
 export const licenseRules = {
   licenses_revoked: 'license-revoked',
+  licenses_transferred: 'license-transferred',
   licenses_status_path: { code: 'license-status-conflict', tells: true },
   limit_below_use: { code: 'limit-below-use', tells: true },
   licenses_plan_fkey: { pointer: '/plan_id', detail: 'is not a plan' },
@@ -62,43 +65,47 @@ const allLicenses = system
   .select(status.as('status'))
   .$narrowType<JsonColumns>()
 
-const licensePages = pagesOf(
-  ({
-    status: wanted,
-    ...given
-  }: {
-    organization_id: string
-    plan_id: string | undefined
-    status: Status | undefined
-  }) => {
-    const rows = whereGiven(licenses, given)
-    return wanted === undefined ? rows : rows.where(status, '=', wanted)
-  },
-)
+/** Each as a condition of its own, so that PostgreSQL finds the index of those that few licenses match. */
+const conditions: Readonly<Record<Status, RawBuilder<boolean>>> = {
+  draft: sql`licenses.status = 'draft'`,
+  suspended: sql`licenses.status = 'suspended'`,
+  revoked: sql`licenses.status = 'revoked'`,
+  active: sql`(licenses.status = 'active' and coalesce(licenses.expires_at > now(), true))`,
+  expired: sql`(licenses.status = 'active' and licenses.expires_at <= now())`,
+}
+
+/** The columns that a list filters by, and the one status that it is narrowed to. */
+type Values = Readonly<Record<string, string | true | undefined>>
+const valuesOf = ({ status: wanted, ...given }: Filters & Values): Values =>
+  wanted === undefined ? given : { ...given, [`is_${wanted}`]: true }
+const columnsOf = (given: Values) =>
+  Object.fromEntries(Object.entries(given).filter(([name]) => !name.startsWith('is_')))
+const conditionsOf = (given: Values): RawBuilder<boolean> =>
+  sql.join(
+    [sql`true`, ...statuses.filter(name => given[`is_${name}`] !== undefined).map(name => conditions[name])],
+    sql` and `,
+  )
+
+const licensePages = pagesOf((given: Values) => whereGiven(licenses, columnsOf(given)).where(conditionsOf(given)))
 
 /** The licenses of one organization, newest first. */
 export const listLicenses = (organization_id: string, { sort, ...filters }: Filters & { sort: string }, page: Page) =>
-  licensePages({ organization_id, plan_id: filters.plan_id, status: filters.status }, orderOf(sort, 'licenses'), page)
+  licensePages(
+    valuesOf({ organization_id, plan_id: filters.plan_id, status: filters.status }),
+    orderOf(sort, 'licenses'),
+    page,
+  )
 
-const operatorPages = pagesOf(
-  ({
-    status: wanted,
-    ...given
-  }: {
-    organization_id: string | undefined
-    plan_id: string | undefined
-    key_prefix: string | undefined
-    status: Status | undefined
-  }) => {
-    const rows = whereGiven(allLicenses, given)
-    return wanted === undefined ? rows : rows.where(status, '=', wanted)
-  },
-)
+const operatorPages = pagesOf((given: Values) => whereGiven(allLicenses, columnsOf(given)).where(conditionsOf(given)))
 
 /** The licenses of all organizations, newest first; for operators. */
 export const listAllLicenses = ({ sort, ...filters }: OperatorFilters, page: Page) => {
   const { organization_id, plan_id, key_prefix, status: wanted } = filters
-  return operatorPages({ organization_id, plan_id, key_prefix, status: wanted }, orderOf(sort, 'licenses'), page)
+  return operatorPages(
+    valuesOf({ organization_id, plan_id, key_prefix, status: wanted }),
+    orderOf(sort, 'licenses'),
+    page,
+  )
 }
 
 /** @throws Problem not-found */

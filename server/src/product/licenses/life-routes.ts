@@ -42,7 +42,7 @@ const plainSteps = [
     'reinstate',
     'admin:licenses:reinstate',
     'Reinstate a revoked license',
-    'It becomes active, with the end that it had.',
+    'It becomes active, with the end that it had. One that was transferred stays revoked: transfer its replacement back.',
   ],
   [
     'renew',
@@ -115,7 +115,7 @@ export function licenseLifeRoutes(app: App): void {
     '/licenses/:id/transfer',
     {
       ...writes,
-      problems: ['license-revoked', 'license-status-conflict', 'limit-below-use'],
+      problems: ['license-revoked', 'license-transferred', 'license-status-conflict', 'limit-below-use'],
       schema: {
         ...single,
         operationId: 'transferLicense',
@@ -162,7 +162,12 @@ function stepRoute<Body extends TObject>(
   },
   stepOf: (body: Static<Body>) => Parameters<typeof takeStep>[2],
 ): void {
-  const problems: ProblemCode[] = ['license-revoked', 'license-status-conflict', 'limit-below-use']
+  const problems: ProblemCode[] = [
+    'license-revoked',
+    'license-transferred',
+    'license-status-conflict',
+    'limit-below-use',
+  ]
   app.post(
     `/licenses/:id/${name}`,
     {

@@ -3,8 +3,8 @@ import type { Static, TObject } from 'typebox'
 import { Id, IdOf, Name, Nullable, OneOf, Strict, Text, Time, timestamps } from '../../platform/schemas.ts'
 import { terms } from '../license-plans/license-plans.ts'
 
-const STATUSES = ['draft', 'active', 'suspended', 'revoked', 'expired'] as const
-export type Status = (typeof STATUSES)[number]
+export const statuses = ['draft', 'active', 'suspended', 'revoked', 'expired'] as const
+export type Status = (typeof statuses)[number]
 
 /** What validations compare, and the form of the other names. */
 const product = { type: 'string', minLength: 1, maxLength: 63, description: 'For the `product` of a validation.' }
@@ -45,7 +45,7 @@ export const License = Type.Object(
     plan_id: IdOf('license plan'),
     ...about,
     key_prefix: Type.String({ maxLength: 5, description: 'The first group of the key, to recognize it.' }),
-    status: OneOf(STATUSES, { description: '`expired`: active, but `expires_at` has passed.' }),
+    status: OneOf(statuses, { description: '`expired`: active, but `expires_at` has passed.' }),
     starts_at: Time,
     expires_at: Nullable({ ...Time, description: 'Null: without an end, or its clock has not started.' }),
     first_validated_at: Nullable(Time),
@@ -58,7 +58,11 @@ export const License = Type.Object(
 export const OperatorLicense = Type.Object(
   {
     ...License.properties,
-    transferred_from: Nullable({ ...Id, description: 'The license of another organization that this one replaces.' }),
+    transferred_from: Nullable({ ...Id, description: 'The license that this one replaces.' }),
+    transferred_to: Nullable({
+      ...Id,
+      description: 'The license that replaces this one, which was transferred: it stays revoked.',
+    }),
   },
   { title: 'OperatorLicense' },
 )
@@ -100,7 +104,7 @@ export const LicenseTransfer = Strict({ organization_id: IdOf('organization') },
 
 export const licenseFilters = {
   sort: OneOf(['-created_at', 'created_at'], { default: '-created_at' }),
-  status: Type.Optional(OneOf(STATUSES)),
+  status: Type.Optional(OneOf(statuses)),
   plan_id: Type.Optional(IdOf('license plan')),
 }
 export const operatorFilters = {
