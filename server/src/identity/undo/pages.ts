@@ -69,7 +69,7 @@ function answerOf(code: string): { code: string } | { recovery_code: string } | 
 function wordsOf({ declared }: Pick<Services, 'declared'>, type: string, changed_at: string, locale: Locale): string {
   const kind = declared.events.get(type)
   const what = isChange(kind) ? kind.change.words[locale] : type
-  return `${what} (${timeIn(locale, new Date(changed_at))})`
+  return `${timeIn(locale, new Date(changed_at))}: ${what}`
 }
 
 const lately: Record<Locale, string> = {
