@@ -91,7 +91,7 @@ test(
     const signUp = await mailWith('/sign-up?token=')
     await page.goto(signUp.link)
     assert.equal((await logIn(PASSWORD)).status, 401)
-    for (const label of ['New password', 'New password, once more'])
+    for (const label of ['New password', 'Repeat the new password'])
       await page.getByLabel(label, { exact: true }).fill(PASSWORD)
     await page.getByRole('button', { name: 'Create my account' }).click()
     await page.getByText('Your account is ready').waitFor()
@@ -108,7 +108,7 @@ test(
     await page.goto(reset.link)
     const choose = async (password: string, repeated = password) => {
       await page.getByLabel('New password', { exact: true }).fill(password)
-      await page.getByLabel('New password, once more').fill(repeated)
+      await page.getByLabel('Repeat the new password').fill(repeated)
       await page.getByRole('button', { name: 'Set the password' }).click()
     }
     await choose('weak')

@@ -238,6 +238,12 @@ test(
         const { words } = pages[purpose]!
         assert.equal(after, words.en.done.title, `${purpose}: ${await page.locator('main').textContent()}`)
         assert.notEqual(after, before)
+        // Red when: the next step is named for someone who forgot a password, or a page tells of one and has no link.
+        const step = words.en.done.next ?? words.en.done.also
+        if (step !== undefined) {
+          const leads = page.getByRole('link', { name: pages[step]!.words.en.title, exact: true })
+          assert.equal(await leads.getAttribute('href'), `/account/${step}`, purpose)
+        }
         assert.deepEqual(await faultsOf(page, { lang: 'en', hasFrontEnd: true }), [], `${purpose}, done`)
 
         await page.goto(origin + link)
@@ -271,12 +277,13 @@ test('a button shows both new passwords, and a refusal leads to the field', { sk
     const types = () =>
       page.locator('.secret input').evaluateAll(all => all.map(one => (one as unknown as { type: string }).type))
     assert.deepEqual(await types(), ['password', 'password'])
-    await page.getByRole('button', { name: 'Show' }).click()
+    const show = page.getByRole('button', { name: 'Show', description: 'New password' })
+    await show.click()
     assert.deepEqual(await types(), ['text', 'text'])
     await page.getByRole('button', { name: 'Hide' }).click()
     assert.deepEqual(await types(), ['password', 'password'])
     await page.getByLabel('New password', { exact: true }).fill('weak')
-    await page.getByLabel('New password, once more').fill('weak')
+    await page.getByLabel('Repeat the new password').fill('weak')
     await page.getByRole('button', { name: 'Set the password' }).click()
     await page.getByText('It must have a digit.').waitFor()
     assert.equal(await page.evaluate('document.activeElement.name'), 'new_password')
@@ -301,6 +308,12 @@ test(
       await groups.first().waitFor()
       assert.equal(await page.locator('.opblock').count(), 0, 'the groups are collapsed')
       assert.match((await groups.first().textContent()) ?? '', /^Authentication/)
+      // Red when: what a group is about stands beside its name on a phone, one word or letter in a line.
+      await page.setViewportSize({ width: 360, height: 740 })
+      const texts = page.locator('.opblock-tag small')
+      for (const box of await Promise.all((await texts.all()).map(text => text.boundingBox())))
+        assert.ok((box?.width ?? 0) > 250, `${box?.width} pixels`)
+      await page.setViewportSize({ width: 1280, height: 800 })
       const steps = page.locator('.steps a')
       assert.equal(await steps.count(), app.services.declared.firstSteps.length)
       // One of them: Swagger UI takes seconds to open an operation of a long document.

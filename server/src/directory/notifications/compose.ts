@@ -1,7 +1,6 @@
 import type { SystemRunner } from '../../platform/database/database.ts'
 import type { JobData } from '../../platform/jobs/jobs.ts'
-import { regionalLocales } from '../../platform/locales.ts'
-import type { Locale } from '../../platform/locales.ts'
+import { timeIn } from '../../platform/locales.ts'
 import { asName, isLocale } from '../../platform/mail/mails.ts'
 import { renderMail } from '../../platform/mail/render.ts'
 import type { Message } from '../../platform/mail/render.ts'
@@ -68,10 +67,3 @@ const linksOf = (pagesUrl: string, key: Buffer): Links => ({
   of: (purpose, id) => `${pagesUrl}/${purpose}?token=${sealToken(key, { purpose }, id)}`,
   reset: `${pagesUrl}/reset-password`,
 })
-
-const timeSuffixes: Record<Locale, string> = { en: ' UTC', de: ' Uhr (UTC)' }
-
-function timeIn(locale: Locale, time: Date): string {
-  const format = { dateStyle: 'long', timeStyle: 'short', timeZone: 'UTC' } as const
-  return `${time.toLocaleString(regionalLocales[locale], format)}${timeSuffixes[locale]}`
-}

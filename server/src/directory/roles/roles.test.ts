@@ -292,7 +292,7 @@ test('a membership that comes back with its account has its role, or is a viewer
   }
 })
 
-// Red when: mayStillInvite (identity/invitations/acceptance.ts) compares roles by name, or as they were.
+// Red when: mayStillInvite (identity/invitations/links.ts) compares roles by name, or as they were.
 test('an invitation needs an inviter who still holds what it offers', async () => {
   const owner = await signUp('Acme')
   const own = ['invitations:write', 'projects:read', 'projects:write']

@@ -1,10 +1,16 @@
 import type { Static, TSchema } from 'typebox'
 import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
 import { execute, tables } from '../../platform/database/statement.ts'
+import type { Statement } from '../../platform/database/statement.ts'
 import { spendToken } from '../../platform/tokens/one-time-tokens.ts'
 import type { OpenToken, TokenKind } from '../../platform/tokens/one-time-tokens.ts'
 
 const query = tables('system', 'users')
+
+/** Runs one statement for the holder of a link, who reads the mailbox of the account. */
+export const runForLink = <Result>(visitor: SystemRunner, one: Statement<'system', Result>): Promise<Result> =>
+  // system: a link in an email has no session, and the tenant login can read neither hashes nor tokens
+  visitor.run(one)
 
 type Step = (transaction: Transaction<'system'>) => Promise<void>
 interface Steps {

@@ -8,19 +8,12 @@ import { execute, find, raw, tables } from '../../platform/database/statement.ts
 import { isProblem, Problem } from '../../platform/problems.ts'
 import { openToken, presentedToken } from '../../platform/tokens/one-time-tokens.ts'
 import type { OpenToken, TokenKind } from '../../platform/tokens/one-time-tokens.ts'
+import { runForLink } from '../accounts/links.ts'
 import { invitationToken } from '../invitations/invitations.ts'
-import { invitationLinkToken, mayHandOver } from '../invitations/links.ts'
+import { invitationLinkToken, mayHandOver, mayStillInvite } from '../invitations/links.ts'
 import type { AcceptedInvitation, InvitationPreview } from './messages.ts'
 
-const query = tables(
-  'system',
-  'invitations',
-  'memberships',
-  'organizations',
-  'users',
-  'live_users',
-  'account_addresses',
-)
+const query = tables('system', 'invitations', 'organizations', 'users', 'live_users', 'account_addresses')
 
 /** An invitation, as a link names it. */
 interface Invited {
@@ -101,8 +94,7 @@ export async function getOpen(
       .where('organizations.deleted_at', 'is', null)
       .where(mayStillInvite),
   )
-  // system: the holder of the link is not a member yet, and may have no account
-  const found = await visitor.run(open)
+  const found = await runForLink(visitor, open)
   if (found === undefined) throw new Problem('invitation-ended')
   const { suspended_at } = found
   if (suspended_at !== null) throw new Problem('organization-suspended', { extension: { suspended_at } })
@@ -112,17 +104,6 @@ export async function getOpen(
 /** A link that was handed over has its own expiry, which its token has. */
 const isInTime = (made_by: string | undefined) =>
   made_by === undefined ? sql<boolean>`invitations.expires_at > now()` : sql<boolean>`true`
-
-/**
- * Whether the inviter still may invite, to the role as it is now; an operator may. Otherwise a member about to lose a role
- * could keep it by inviting another address.
- */
-const mayStillInvite = sql<boolean>`(invitations.invited_by is null or exists (
-  select from memberships inviter join live_users inviting on inviting.id = inviter.user_id
-  where inviter.organization_id = invitations.organization_id and inviter.user_id = invitations.invited_by
-    and inviter.disabled_at is null and inviter.deleted_at is null
-    and array['invitations:write'] || permissions_of(invitations.organization_id, invitations.role, invitations.role_id)
-      <@ permissions_of(inviter.organization_id, inviter.role, inviter.role_id)))`
 
 /** Throws only after the commit, because the used-up invitation must persist. @throws Problem already-member */
 export function accepted(joined: AcceptedInvitation | undefined): AcceptedInvitation {

@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import type { RawBuilder } from 'kysely'
 import { Type } from 'typebox'
 import { roleRules } from '../../directory/organizations/held-role.ts'
 import { statement, tables } from '../../platform/database/statement.ts'
@@ -52,12 +53,22 @@ export const createInvitationLink = (organization_id: string, invitation_id: str
     { invitation_links_open: 'invitation-ended', invitation_links_owner_by_owner: 'owner-required', ...roleRules },
   )
 
+/** Whether a user may invite to the role of the row `invitations` now, as SQL. Both roles count as they are now. */
+const mayInvite = (user_id: string | RawBuilder<unknown>) =>
+  sql<boolean>`exists (select from live_inviters inviter
+    where inviter.organization_id = invitations.organization_id and inviter.user_id = ${user_id}
+      and permissions_of(invitations.organization_id, invitations.role, invitations.role_id)
+        <@ permissions_of(inviter.organization_id, inviter.role, inviter.role_id))`
+
 /**
- * Whether the user who made a link may still invite, as SQL about the row `invitations`; true without a link. Otherwise
- * an administrator could keep a link, and return with it after a removal.
+ * Whether the user who made a link may still invite; true without a link. Otherwise an administrator could keep a link,
+ * and return with it after a removal.
  */
 export const mayHandOver = (made_by: string | undefined) =>
-  made_by === undefined
-    ? sql<boolean>`true`
-    : sql<boolean>`exists (select from live_inviters maker where maker.organization_id = invitations.organization_id
-        and maker.user_id = ${made_by} and permissions_of(invitations.organization_id, invitations.role, invitations.role_id) <@ permissions_of(maker.organization_id, maker.role, maker.role_id))`
+  made_by === undefined ? sql<boolean>`true` : mayInvite(made_by)
+
+/**
+ * Whether the inviter may still invite; an operator may. Otherwise a member about to lose a role could keep it by inviting
+ * another address.
+ */
+export const mayStillInvite = sql<boolean>`(invitations.invited_by is null or ${mayInvite(sql.ref('invitations.invited_by'))})`

@@ -10,6 +10,7 @@ import { systemFor } from '../../platform/database/runners.ts'
 import { sealToken, tokenKeyOf } from '../../platform/tokens/one-time-tokens.ts'
 import { eraseAccounts } from './erasure.ts'
 import { restoreAccountToken } from './leaving.ts'
+import { leavingPages } from './pages.ts'
 
 // In a separate database, because the job erases every account that is due.
 const { admin, database, ownerUrl, tenantUrl, systemUrl } = await createOwnDatabase()
@@ -50,6 +51,16 @@ const restoreToken = async ({ user_id }: Person) => {
   return sealToken(key, restoreAccountToken, rows[0]!.id)
 }
 const restore = (token: string) => call('POST', '/api/v1/auth/restore-account', { token })
+
+// Red when: the page says the same whatever REUSE_DELETED_NAMES is.
+test('the page of an expired link to restore an account offers its address only if that can be used again', () => {
+  for (const reuseNames of [true, false]) {
+    const config = { ...services.config, deletion: { graceDays: 30, reuseNames } }
+    const { words } = leavingPages({ ...services, config })['restore-account']
+    assert.equal(/another address/.test(words.en.ended?.expired?.text ?? ''), !reuseNames)
+    assert.equal(/anderen Adresse/.test(words.de.ended?.expired?.text ?? ''), !reuseNames)
+  }
+})
 
 /** Every table of every schema but PostgreSQL's own, with the rows in which one of these words stands. */
 async function findWords(words: string[]): Promise<string[]> {

@@ -11,11 +11,12 @@ export const unlockPages = (services: Pick<Services, 'keys'>): Record<string, Ac
 const words: Record<Locale, PageWords> = {
   en: {
     title: 'Unlock sign-in',
-    text: 'Your account accepts passwords again immediately, and the failures so far no longer count.',
+    text: 'This lets your account accept passwords again at once. The failures so far no longer count.',
     button: 'Unlock',
     done: {
       title: 'Your account is unlocked',
       text: 'Sign in as usual. If someone else may know your password, set a new one.',
+      also: 'reset-password',
     },
     ended: {
       used: {
@@ -32,11 +33,12 @@ const words: Record<Locale, PageWords> = {
   },
   de: {
     title: 'Anmeldung entsperren',
-    text: 'Ihr Konto nimmt sofort wieder Passwörter an, und die bisherigen Fehlversuche sind vergessen.',
+    text: 'Damit nimmt Ihr Konto sofort wieder Passwörter an. Die bisherigen Fehlversuche zählen nicht mehr.',
     button: 'Entsperren',
     done: {
       title: 'Ihr Konto ist entsperrt',
       text: 'Melden Sie sich wie gewohnt an. Wenn jemand anderes Ihr Passwort kennen könnte, legen Sie ein neues fest.',
+      also: 'reset-password',
     },
     ended: {
       used: {

@@ -151,7 +151,7 @@ export const changePassword = (
 
 /** A live account, with the values that its new password must not contain. */
 export const findAccount = (visitor: SystemRunner, user_id: string | null) =>
-  // system: a link in an email has no session
+  // system: a link in an email has no session, and the tenant login cannot read hashes
   visitor.run(
     find(
       query

@@ -6,11 +6,11 @@ import { Problem } from '../../platform/problems.ts'
 import { Id, Strict } from '../../platform/schemas.ts'
 import type { Services } from '../../platform/services.ts'
 import {
+  endToken,
   issueToken,
   presentedToken,
   recallToken,
   sealToken,
-  spendToken,
   startToken,
   tokenKind,
 } from '../../platform/tokens/one-time-tokens.ts'
@@ -118,8 +118,7 @@ export async function findFlow(
     code_challenge,
     link,
     secrets: secretsOf(keys.oneTime, id),
-    // system: a provider redirects browsers back without a session
-    end: () => visitor.run(spendToken(socialToken, id)),
+    end: () => endToken(visitor, socialToken, id),
   }
 }
 

@@ -1,4 +1,4 @@
-import { regionalLocales } from '../../platform/locales.ts'
+import { timeIn } from '../../platform/locales.ts'
 import type { Locale } from '../../platform/locales.ts'
 import type { AccountPage, PageWords } from '../../platform/pages/account-page.ts'
 import type { Services } from '../../platform/services.ts'
@@ -68,13 +68,8 @@ function answerOf(code: string): { code: string } | { recovery_code: string } | 
 
 function wordsOf({ declared }: Pick<Services, 'declared'>, type: string, changed_at: string, locale: Locale): string {
   const kind = declared.events.get(type)
-  const format = new Intl.DateTimeFormat(regionalLocales[locale], {
-    dateStyle: 'long',
-    timeStyle: 'short',
-    timeZone: 'UTC',
-  })
   const what = isChange(kind) ? kind.change.words[locale] : type
-  return `${what} (${format.format(new Date(changed_at))} UTC)`
+  return `${timeIn(locale, new Date(changed_at))}: ${what}`
 }
 
 const lately: Record<Locale, string> = {

@@ -126,7 +126,10 @@ test('a phisher with the password adds a passkey, and the link in the email undo
   for (const lang of ['en', 'de']) {
     const shown = await page('GET', link, undefined, lang)
     assert.equal(shown.status, 200)
-    assert.match(shown.text, lang === 'en' ? /A passkey was added/ : /wurde ein Passkey hinzugefügt/)
+    assert.match(
+      shown.text,
+      lang === 'en' ? /at \d+:\d\d UTC: A passkey was added/ : /um \d+:\d\d Uhr UTC: .*wurde ein Passkey hinzugefügt/,
+    )
     assert.doesNotMatch(shown.text, /name="code"|<script/)
   }
   assert.equal(await accountState(app, owner.user_id), before, 'looking changes nothing')
@@ -207,7 +210,7 @@ test('the page of a reset offers to undo the changes of the last seven days, und
   const fields = { token, new_password: NEW_PASSWORD, repeated_password: NEW_PASSWORD }
   const done = await page('POST', '/account/reset-password', fields)
   assert.equal(done.status, 200)
-  assert.match(done.text, /A passkey was added to your account\. \(/)
+  assert.match(done.text, /\d UTC: A passkey was added to your account\./)
   assert.equal((await logIn(owner.email, NEW_PASSWORD)).body.code, 'mfa-required', 'a reset removes no factor')
   const href = /href="(undo\?token=[\w-]+)"/.exec(done.text)![1]!
   assert.equal((await page('GET', `/account/${href}`)).status, 200)

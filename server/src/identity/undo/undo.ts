@@ -4,13 +4,12 @@ import { recordEvent } from '../../directory/history/history.ts'
 import { revokeSessions } from '../../directory/sessions/sessions.ts'
 import type { SystemRunner, Transaction } from '../../platform/database/database.ts'
 import { execute, find, many, raw, tables } from '../../platform/database/statement.ts'
-import type { Statement } from '../../platform/database/statement.ts'
 import { eventKind } from '../../platform/mail/mails.ts'
 import { invalidField, Problem } from '../../platform/problems.ts'
 import type { Services } from '../../platform/services.ts'
 import { kindsThatEndWith, presentedToken, revokeTokens, sealToken } from '../../platform/tokens/one-time-tokens.ts'
 import type { OpenToken } from '../../platform/tokens/one-time-tokens.ts'
-import { redeemLink } from '../accounts/links.ts'
+import { redeemLink, runForLink } from '../accounts/links.ts'
 import { findStanding, isChange, undoToken } from '../changes/changes.ts'
 import type { ChangeKind, KeptRow, Standing } from '../changes/changes.ts'
 import { revokeDevices } from '../devices/devices.ts'
@@ -52,13 +51,8 @@ export const isProtected = ({ standing: { ids, kept } }: { standing: Pick<Standi
 /** Whether a passkey can authorize undoing the change. */
 export async function acceptsPasskey(visitor: SystemRunner, { user_id, standing }: Offer): Promise<boolean> {
   if (standing.kept.some(({ table }) => table === 'passkeys')) return true
-  return standing.ids.length > 0 && (await ask(visitor, listCredentials(user_id, standing.ids))).length > 0
+  return standing.ids.length > 0 && (await runForLink(visitor, listCredentials(user_id, standing.ids))).length > 0
 }
-
-/** Runs a query about changes, for the holder of a link from the account's mailbox. */
-const ask = <Result>(visitor: SystemRunner, statement: Statement<'system', Result>): Promise<Result> =>
-  // system: a link in an email has no session, and the tenant login cannot read the stored changes
-  visitor.run(statement)
 
 /** The changes that tokens of one user undo, in one round trip. @throws Problem invalid-token */
 async function offersOf(
@@ -70,7 +64,7 @@ async function offersOf(
   if (user_id === undefined) return []
   if (user_id === null) throw new Problem('invalid-token')
   const asked = tokens.flatMap(({ details }) => details.protectors)
-  const { ids, kept } = await ask(visitor, findStanding(declared, user_id, asked))
+  const { ids, kept } = await runForLink(visitor, findStanding(declared, user_id, asked))
   return tokens.map(({ id, created_at: changed_at, expires_at, details: { change, protectors } }) => {
     const kind = declared.events.get(change)
     if (!isChange(kind)) throw new Problem('invalid-token')
@@ -251,7 +245,7 @@ export async function listChanges(
   services: Pick<Services, 'declared' | 'keys'>,
   email: string,
 ): Promise<UndoableChange[]> {
-  const tokens = await ask(
+  const tokens = await runForLink(
     visitor,
     many(
       raw(

@@ -94,7 +94,7 @@ const signUpWords: Record<Locale, PageWords> = {
 const changeWords: Record<Locale, PageWords> = {
   en: {
     title: 'Use this email address',
-    text: 'From now on your account has this address: you sign in with it, and our emails go there. If you did not request this yourself, close this page.',
+    text: 'This gives your account this address: you sign in with it, and our emails go there. If you did not request this yourself, close this page.',
     button: 'Use this address',
     done: {
       title: 'Your account has the new address',
@@ -109,7 +109,7 @@ const changeWords: Record<Locale, PageWords> = {
   },
   de: {
     title: 'Diese E-Mail-Adresse verwenden',
-    text: 'Ihr Konto hat von jetzt an diese Adresse: Sie melden sich mit ihr an und erhalten dort unsere E-Mails. Haben Sie das nicht selbst gewünscht, schließen Sie diese Seite.',
+    text: 'Damit erhält Ihr Konto diese Adresse: Sie melden sich mit ihr an und erhalten dort unsere E-Mails. Haben Sie das nicht selbst gewünscht, schließen Sie diese Seite.',
     button: 'Adresse verwenden',
     done: {
       title: 'Ihr Konto hat die neue Adresse',

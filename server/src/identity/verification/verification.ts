@@ -24,7 +24,7 @@ import {
 } from '../../platform/tokens/one-time-tokens.ts'
 import type { OpenToken, TokenKind } from '../../platform/tokens/one-time-tokens.ts'
 import { confirmEmail, verifyEmailToken } from '../accounts/email.ts'
-import { redeemLink } from '../accounts/links.ts'
+import { redeemLink, runForLink } from '../accounts/links.ts'
 import { changeKind, readdressChanges, recordChange } from '../changes/changes.ts'
 import type { Trace } from '../changes/changes.ts'
 import { passwordGuess, reserveGuess, settleRefused, settleRight, verifyGuess } from '../lockout/attempts.ts'
@@ -255,8 +255,7 @@ const hasPassword = (user_id: string) =>
 
 /** Whether the page of the link must ask for the password of the account. */
 export const asksForPassword = async (visitor: SystemRunner, { user_id }: OpenToken<unknown>): Promise<boolean> =>
-  // system: a link in an email has no session, and the tenant login cannot read whether there is a password
-  user_id !== null && (await visitor.run(hasPassword(user_id)))
+  user_id !== null && (await runForLink(visitor, hasPassword(user_id)))
 
 /** Requires that the password has not changed since it was verified. @throws Problem invalid-credentials (when read) */
 const requireHash = (user_id: string, password_hash: string | null) =>

@@ -54,7 +54,7 @@ test('the outbox is a page, newest first, with the links of each; each email is 
   const page = await get('/dev/mail/newer')
   assert.match(page.text, /<h1>Finish signing up for &#60;script&#62;Hooli<\/h1>/)
   assert.match(page.text, /to ann@example\.com/)
-  assert.match(page.text, /<pre>Hello,\n\nsomeone, hopefully you, is signing up for &#60;script&#62;Hooli/)
+  assert.match(page.text, /<pre>Hello,\n\nSomeone, hopefully you, is signing up for &#60;script&#62;Hooli/)
   assert.match(
     page.text,
     /<a href="http:\/\/localhost:8000\/account\/sign-up\?token=AAAA&#38;x=&#34;" target="_blank">/,

@@ -171,4 +171,5 @@ const linesOf = (text: string): Html[] =>
     .split(/(?<=\n)/)
     .map(line => (isLink(line.trimEnd()) ? html`<a href="${line.trim()}" target="_blank">${line}</a>` : html`${line}`))
 
-const timeOf = (sent_at: string): string => `${sent_at.slice(0, 19).replace('T', ' ')} UTC`
+const timeOf = (sent_at: string): Html =>
+  html`<time datetime="${sent_at}">${sent_at.slice(0, 19).replace('T', ' ')} UTC</time>`

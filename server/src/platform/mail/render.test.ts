@@ -62,6 +62,8 @@ test('every mail in every language has a subject of one line, its link once and 
         const hasLink = valuesOf(name).includes('link') && !(name === 'account-exists' && values['deleted'])
         assert.equal(text.split(LINK).length - 1, hasLink ? 1 : 0, at)
         assert.equal(html.includes(`<a href="${LINK}" style="display:inline-block`), hasLink, at)
+        for (const [, label = ''] of html.matchAll(/<a href="[^"]*" style="display:inline-block[^>]*>([^<]*)</g))
+          assert.match(label, /^\p{Lu}.{3,38}$/u, `${at} has a button ${label}`)
         assert.match(html, new RegExp(`^<!doctype html>\n<html lang="${locale}">`))
         assert.ok(
           text.split('\n').every(line => line === line.trim()),
@@ -74,6 +76,22 @@ test('every mail in every language has a subject of one line, its link once and 
       }
     }
   }
+})
+
+// Red when: paragraphsOf shows the address of the product as text.
+test('the address of the product, alone in a line, is a link', () => {
+  const { html } = render('owner-added', full)
+  assert.match(html, /sent the invitation:<br><a href="https:\/\/acme\.example"[^>]*>https:\/\/acme\.example<\/a><\/p>/)
+  assert.doesNotMatch(html, /class="button"/)
+})
+
+// Red when: an English text goes on in lower case after the greeting, as a German one does.
+test('an English email begins with a sentence', () => {
+  // Those about support access are as they were.
+  for (const name of names.filter(each => !each.startsWith('support-')))
+    for (const values of [full, bare])
+      for (const paragraph of render(name, values).text.trim().split('\n\n'))
+        assert.match(paragraph, /^(?:\p{Lu}|https:|\p{N}|\w+:)/u, `${name}: ${paragraph}`)
 })
 
 // Red when: a value of a feature's mails.ts is missing in a template of one language.

@@ -35,7 +35,7 @@ export function renderMail(
           app: view['app'],
           locale,
           subject,
-          body: paragraphsOf(text, [view['link'], view['undo']]),
+          body: paragraphsOf(text, [view['link'], view['undo']], view['home']),
         })
       : mustache.render(page, view)
   return { to, subject, text, html }
@@ -53,19 +53,27 @@ const oneLine = (value: string): string =>
 
 const escapeHtml = (text: string): string => text.replaceAll(/[&<>"']/g, character => `&#${character.charCodeAt(0)};`)
 
-/** Paragraphs as HTML. If the last line is only a link, it becomes a button; the line above is its label. */
-function paragraphsOf(text: string, links: readonly unknown[]): string {
+/**
+ * Paragraphs as HTML. If the last line is only a link, it becomes a button; the line above is its label. The address of
+ * the product, alone in a line, is a plain link.
+ */
+function paragraphsOf(text: string, links: readonly unknown[], home: unknown): string {
   return text
     .trim()
     .split('\n\n')
     .map(paragraph => {
       const lines = paragraph.split('\n')
       const link = links.find(one => one === lines.at(-1))
-      if (typeof link !== 'string') return `<p style="margin:0 0 16px">${lines.map(escapeHtml).join('<br>')}</p>`
+      if (typeof link !== 'string') {
+        const shown = lines.map(line => (line === home ? linkOf(escapeHtml(line)) : escapeHtml(line)))
+        return `<p style="margin:0 0 16px">${shown.join('<br>')}</p>`
+      }
       return buttonOf(lines.slice(0, -1).join(' ').replace(/:$/, ''), escapeHtml(link))
     })
     .join('\n')
 }
+
+const linkOf = (link: string): string => `<a href="${link}" style="color:#1a56c4">${link}</a>`
 
 const buttonOf = (label: string, link: string): string =>
   `<p class="button" style="margin:24px 0 8px"><a href="${link}" style="display:inline-block;padding:12px 20px;border-radius:6px;background:#1a56c4;color:#ffffff;font-weight:600;text-decoration:none">${escapeHtml(label) || link}</a></p>

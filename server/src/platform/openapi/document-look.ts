@@ -25,6 +25,9 @@ export const swaggerLook = `
 @media (max-width: 40rem) {
   .steps code { display: block; margin-left: 0 }
   #operations .opblock-summary-description { display: none }
+  #operations .opblock-tag { flex-wrap: wrap }
+  #operations .opblock-tag a { flex: 1 }
+  #operations .opblock-tag small { order: 1; flex: 1 0 100%; padding: 0 }
 }
 `
 

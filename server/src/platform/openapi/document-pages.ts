@@ -91,5 +91,9 @@ const problemOf = (code: string, title: string, detail: string): Html =>
     <p>
       <a href="#${code}"><code>${code}</code></a>
     </p>
-    <p>${detail}</p>
+    <p>${textOf(detail)}</p>
   </li>`
+
+/** A text with the names that stand between backticks as code. */
+const textOf = (text: string): Html[] =>
+  text.split('`').map((part, index) => (index % 2 === 0 ? html`${part}` : html`<code>${part}</code>`))

@@ -73,6 +73,8 @@ test('the page of problems has a section for each, for every caller', async () =
   const { status, text } = await closed.call('GET', '/problems')
   assert.equal(status, 200)
   for (const code of Object.keys(problems)) assert.ok(text.includes(`<li id="${code}">`), code)
+  // Red when: problemsPage shows a detail with its backticks, which are for Markdown.
+  assert.doesNotMatch(text, /`|&#96;/)
 })
 
 // Red when: developerLinks or the root names the documents wherever they are, or the start page links to nothing.

@@ -9,6 +9,8 @@ export interface Said {
   text: string
   /** The page with the next step, by its purpose: one that asks for an address. */
   next?: string
+  /** A page that only some need, in the same way; the next step stays the front end. */
+  also?: string
 }
 
 /** The texts of a page in one language. Plain text. */

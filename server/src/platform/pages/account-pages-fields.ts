@@ -134,7 +134,7 @@ function field(
   const describe = html`${about !== undefined && html`aria-describedby="${about}"`}
   ${wrong.length > 0 && html`aria-invalid="true"`} ${isFirst && html`autofocus`}`
   return html`<div class="field">
-    <label for="${name}">${label}</label>
+    <label id="${name}-label" for="${name}">${label}</label>
     ${input(describe)}
     ${
       wrong.length > 0 &&

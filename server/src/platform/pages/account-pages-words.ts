@@ -11,7 +11,7 @@ export const words = {
     fullName: 'Your name',
     optional: 'optional',
     newPassword: 'New password',
-    repeatedPassword: 'New password, once more',
+    repeatedPassword: 'Repeat the new password',
     password: 'Password',
     show: 'Show',
     hide: 'Hide',
@@ -33,11 +33,13 @@ export const words = {
     goOn: (name: string) => `Go to ${name}`,
     close: (name: string) => `You can close this page and return to ${name}.`,
     again: 'Ask for a new link',
+    resend: 'Nothing arrived? Check the address and send it again',
     retry: 'Try again',
+    goBack: 'The back button of your browser leads to the form again.',
     ended: {
       unknown: {
         title: 'This link does not work',
-        text: 'It is incomplete or was changed on its way. Open it in the email again, or copy all of it.',
+        text: 'It is incomplete or was changed on its way. Open it again where you received it, or copy all of it.',
       },
       used: {
         title: 'This link was used or replaced',
@@ -55,11 +57,11 @@ export const words = {
     outbox: 'E-Mails in der Entwicklung',
     address: 'E-Mail-Adresse',
     fullName: 'Ihr Name',
-    optional: 'freiwillig',
+    optional: 'optional',
     newPassword: 'Neues Passwort',
-    repeatedPassword: 'Neues Passwort, noch einmal',
+    repeatedPassword: 'Neues Passwort wiederholen',
     password: 'Passwort',
-    show: 'Zeigen',
+    show: 'Anzeigen',
     hide: 'Verbergen',
     needs: (rules: string) => `Es braucht ${rules}.`,
     notObvious: 'Häufige Passwörter und solche mit Ihrem Namen oder Ihrer Adresse werden abgelehnt.',
@@ -80,11 +82,13 @@ export const words = {
     goOn: (name: string) => `Weiter zu ${name}`,
     close: (name: string) => `Sie können diese Seite schließen und zu ${name} zurückkehren.`,
     again: 'Neuen Link anfordern',
+    resend: 'Nichts angekommen? Adresse prüfen und noch einmal senden',
     retry: 'Noch einmal versuchen',
+    goBack: 'Die Zurück-Taste Ihres Browsers führt wieder zum Formular.',
     ended: {
       unknown: {
         title: 'Dieser Link führt nicht weiter',
-        text: 'Er ist unvollständig oder wurde unterwegs verändert. Öffnen Sie ihn noch einmal aus der E-Mail, oder kopieren Sie ihn ganz.',
+        text: 'Er ist unvollständig oder wurde unterwegs verändert. Öffnen Sie ihn noch einmal dort, wo Sie ihn bekommen haben, oder kopieren Sie ihn ganz.',
       },
       used: {
         title: 'Dieser Link wurde schon benutzt oder ersetzt',

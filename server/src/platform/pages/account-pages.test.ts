@@ -192,13 +192,17 @@ test('who comes without a link can ask for a mail, and learns of no address whet
   assert.equal(shown.status, 200)
   checkPage(shown)
   assert.match(shown.text, /type="email"/)
+  const [typed, strange] = [email.toUpperCase(), newAddress()]
   const [known, unknown] = [
-    await send(app, 'POST', '/account/reset-password', { email: email.toUpperCase() }),
-    await send(app, 'POST', '/account/reset-password', { email: newAddress() }),
+    await send(app, 'POST', '/account/reset-password', { email: typed }),
+    await send(app, 'POST', '/account/reset-password', { email: strange }),
   ]
   assert.equal(known.status, 200)
   checkPage(known)
-  assert.equal(known.text, unknown.text)
+  assert.equal(known.text.replaceAll(typed, strange), unknown.text)
+  // Red when: a mistyped address is not shown, or there is no way to correct it.
+  assert.ok(known.text.includes(`<p class="address">${typed}</p>`), known.text)
+  assert.match(known.text, /<a href="reset-password">Nothing arrived\?/)
   assert.equal((await app.mailTo(email)).length, 1)
   for (const wrong of [
     '',
@@ -335,4 +339,5 @@ test('too many attempts are refused in words, with the time to wait', async () =
   checkPage(last)
   assert.match(String(last.headers['retry-after']), /^\d+$/)
   assert.match(last.text, /Too many attempts/)
+  assert.match(last.text, /back button/)
 })

@@ -59,9 +59,13 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
     else if (status > 500) noteFailure(services.log, problem.code, problem.cause ?? error)
     const locale = localeOf(request)
     if (problem.retryAfter !== undefined) reply.header('retry-after', String(problem.retryAfter))
-    const canRetry = request.method === 'GET' && (status === 429 || status >= 500)
-    const next = canRetry ? { text: words[locale].retry, href: request.originalUrl } : undefined
-    return say(reply, status, { ...problemWords(status, locale), tone: 'bad', next })
+    const { title, text } = problemWords(status, locale)
+    const said = { title, text, tone: 'bad' } as const
+    if (status !== 429 && status < 500) return say(reply, status, said)
+    const { retry, goBack } = words[locale]
+    // A form cannot be sent again by a link.
+    if (request.method === 'POST') return say(reply, status, { ...said, text: `${text} ${goBack}` })
+    return say(reply, status, { ...said, next: { text: retry, href: request.originalUrl } })
   })
 
   app.get('/', { ...rules, schema }, async (request, reply) => {
@@ -80,13 +84,28 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
     return ask === undefined || asked === undefined ? undefined : { text: asked.title, href: `/account/${purpose}` }
   }
 
-  const sayEnding = (reply: FastifyReply, status: number, { next, ...said }: Said, more: Partial<Ending> = {}) =>
-    say(reply, status, {
+  /** The same page as the next step: named for what the user does there, who may have forgotten nothing. */
+  const nextStep = (purpose: string, locale: Locale): Link | undefined => {
+    const page = askingPage(purpose, locale)
+    return page && { ...page, text: pages[purpose]?.words[locale].title ?? page.text }
+  }
+
+  const sayEnding = (
+    reply: FastifyReply,
+    status: number,
+    { next, also, ...said }: Said,
+    more: Partial<Ending> = {},
+  ) => {
+    const locale = localeOf(reply.request)
+    const aside = also === undefined ? undefined : nextStep(also, locale)
+    return say(reply, status, {
       ...said,
       tone: status < 400 ? 'good' : 'bad',
-      next: next === undefined ? undefined : askingPage(next, localeOf(reply.request)),
+      next: next === undefined ? undefined : nextStep(next, locale),
+      more: aside && html`<p><a href="${aside.href}">${aside.text}</a></p>`,
       ...more,
     })
+  }
 
   for (const [purpose, page] of Object.entries(pages)) {
     const path = `/${purpose}`
@@ -198,7 +217,10 @@ export async function accountPageRoutes(app: App, pages: AccountPages, services:
           if (!isEmail(email)) return sendAsk(reply, email, true)
           await page.ask(email, visitor, locale)
           const { ask } = page.words[locale]
-          return sayEnding(reply, 200, ask?.done ?? page.words[locale].done)
+          // A mistyped address shows here, and nothing else about it.
+          const more = html`<p class="address">${email}</p>
+            <p><a href="${purpose}">${words[locale].resend}</a></p>`
+          return sayEnding(reply, 200, ask?.done ?? page.words[locale].done, { more })
         }
         if (token === undefined) return sendUnusable(reply, 'unknown')
         const found = await find(request, token)

@@ -33,6 +33,7 @@ export const showButton = (ids: readonly string[], locale: Locale): Html => {
     data-show="${show}"
     data-hide="${hide}"
     aria-controls="${ids.join(' ')}"
+    aria-describedby="${ids[0]}-label"
     hidden
   >
     ${show}

@@ -52,6 +52,7 @@ form > button + button { margin-top: .75rem }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px }
 [hidden] { display: none !important }
 .dim { color: var(--dim) }
+time { white-space: nowrap }
 .note { margin-top: 1.5rem; padding-top: 1rem; border-top: 1px solid var(--edge); color: var(--dim); font-size: .8125rem }
 .errors { margin-bottom: 1.25rem; padding: .75rem 1rem; border-left: .25rem solid var(--bad); background: color-mix(in srgb, var(--bad) 9%, transparent); border-radius: .25rem }
 .errors > :last-child { margin-bottom: 0 }
@@ -60,7 +61,7 @@ form > button + button { margin-top: .75rem }
 .bad h1::before { content: "!" / ""; color: var(--bad); background: color-mix(in srgb, var(--bad) 12%, transparent) }
 .then { margin: 1rem 0 0; text-align: center }
 .rows { margin: 0 0 1rem; padding: 0; list-style: none; border: 1px solid var(--edge); border-radius: .625rem }
-.rows > li { padding: .875rem 1rem; border-top: 1px solid var(--edge) }
+.rows > li { padding: .875rem 1rem; border-top: 1px solid var(--edge); scroll-margin-top: 4rem }
 .rows > li:first-child { border-top: 0 }
 .rows > li:target { background: var(--tint); box-shadow: inset .25rem 0 0 var(--accent) }
 .rows h2, .rows h3 { margin: 0; font-size: 1rem }

@@ -129,9 +129,9 @@ const findToken = <Details extends TSchema>(kind: TokenKind<Details>, id: string
     ([row]) => (row === undefined ? undefined : readToken(kind, row)),
   )
 
-const lookUp = <Result>(system: SystemRunner, look: Statement<'system', Result>): Promise<Result> =>
-  // system: a token is looked up before the user is known
-  system.run(look)
+const run = <Result>(system: SystemRunner, one: Statement<'system', Result>): Promise<Result> =>
+  // system: the user is not known yet, and the request must not learn whose address it is or whether an email is sent
+  system.run(one)
 
 /** The details of a token that may be used up or expired, until it is swept; it cannot be used. */
 export async function recallToken<Details extends TSchema>(
@@ -146,7 +146,7 @@ export async function recallToken<Details extends TSchema>(
     query.selectFrom('one_time_tokens').select(columns).where('id', '=', id).where('purpose', '=', kind.purpose),
     ([row]) => (row === undefined ? undefined : readToken(kind, row).details),
   )
-  return lookUp(system, former)
+  return run(system, former)
 }
 
 /** The token that a client presents, if it can be used; does not use it. @throws Problem invalid-token */
@@ -156,7 +156,7 @@ export async function presentedToken<Details extends TSchema>(
   kind: TokenKind<Details>,
   token: string,
 ): Promise<OpenToken<Static<Details>>> {
-  const found = await lookUp(system, findToken(kind, openToken(key, kind, token)))
+  const found = await run(system, findToken(kind, openToken(key, kind, token)))
   if (found === undefined) throw new Problem('invalid-token')
   return found
 }
@@ -181,7 +181,7 @@ export async function whyUnusable(
     ([row]) => row !== undefined && row.used_at !== null,
   )
   // Expired tokens are swept after a while.
-  return (await lookUp(system, isUsed)) ? 'used' : 'expired'
+  return (await run(system, isUsed)) ? 'used' : 'expired'
 }
 
 /** Creates a token in its own round trip. @returns its id */
@@ -189,9 +189,7 @@ export const startToken = <Details extends TSchema>(
   system: SystemRunner,
   kind: TokenKind<Details>,
   token: NewToken<Details>,
-): Promise<string> =>
-  // system: the user is not known yet, and the request must not learn whose address it is or whether an email is sent
-  system.run(issueToken(kind, token))
+): Promise<string> => run(system, issueToken(kind, token))
 
 /** Creates a token to be sent by email; the job that sends it looks up whether the address has an account. */
 export const mailToken = <Details extends TSchema>(
@@ -216,6 +214,10 @@ export const spendToken = <Details extends TSchema>(kind: TokenKind<Details>, id
       return readToken(kind, row)
     },
   )
+
+/** Uses the token in its own round trip. @throws Problem invalid-token if it is used or expired */
+export const endToken = (system: SystemRunner, kind: TokenKind, id: string): Promise<unknown> =>
+  run(system, spendToken(kind, id))
 
 /** Uses the token, as SQL for a statement that does more: returns no row if it is used or expired. */
 export const spendingToken = ({ purpose }: { purpose: string }, id: string): RawBuilder<{ id: string }> =>
