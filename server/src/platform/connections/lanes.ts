@@ -3,6 +3,8 @@ import { isBroken, isLockTimeout } from './error-codes.ts'
 import { changingFunctions } from './functions.gen.ts'
 import { streamOf } from './open-connections.ts'
 import type { OpenConnections } from './open-connections.ts'
+import { gatherRuns, NotGathered } from './gathering.ts'
+import type { GatheredRun } from './gathering.ts'
 import { nameOf, prepareReadSettings, prepareSettings, TripQuery } from './trip-query.ts'
 import type { Row, SettingValues } from './trip-query.ts'
 
@@ -53,6 +55,7 @@ interface LaneStatement {
   sql: string
   parameters: readonly unknown[]
   repeatable?: boolean
+  gathered?: boolean
 }
 
 /**
@@ -220,28 +223,34 @@ export function openLanes({ count, onError, maxLifetimeSeconds, endMs = END_MS, 
       remember(keptOut, `${owner} ${nameOf(sql)}`, performance.now() + KEPT_OUT_MS)
   }
 
+  /** `runs`: how many runs the statement makes. */
+  function sendOn(statement: LaneStatement, settings: SettingValues, runs = 1): Promise<Row[]> | undefined {
+    const place = pick(ownerOf(settings), performance.now())
+    const lane = place === undefined ? undefined : lanes[place]
+    if (place === undefined || !(lane instanceof Lane)) return undefined
+    return lane
+      .send(statement, settings, milliseconds => note(statement, settings, milliseconds / runs))
+      .catch((error: unknown) => {
+        if (isBroken(error)) {
+          // 25006: it calls a function that changes something. In all other cases the lane is not usable any more.
+          if ('code' in error && error.code === '25006') remember(times, statement.sql, Infinity)
+          else retire(place, lane)
+        }
+        throw error
+      })
+  }
+
+  const gather = gatherRuns<LaneStatement & GatheredRun>((statement, runs) => sendOn(statement, NO_SETTINGS, runs))
+
   return {
     note,
     carry: (statement, settings) => {
       const { sql } = statement
       // The first run of a text is on a connection of its own, to learn its time.
       if ((times.get(sql) ?? Infinity) > Math.max(SLOW_MS, MULTIPLE.slow * typical)) return undefined
-      const now = performance.now()
-      const owner = ownerOf(settings)
-      if (keptOut.size > 0 && (keptOut.get(`${owner} ${nameOf(sql)}`) ?? 0) > now) return undefined
-      const place = pick(owner, now)
-      const lane = place === undefined ? undefined : lanes[place]
-      if (place === undefined || !(lane instanceof Lane)) return undefined
-      return lane
-        .send(statement, settings, milliseconds => note(statement, settings, milliseconds))
-        .catch((error: unknown) => {
-          if (isBroken(error)) {
-            // 25006: it calls a function that changes something. In all other cases the lane is not usable any more.
-            if ('code' in error && error.code === '25006') remember(times, sql, Infinity)
-            else retire(place, lane)
-          }
-          throw error
-        })
+      if (keptOut.size > 0 && (keptOut.get(`${ownerOf(settings)} ${nameOf(sql)}`) ?? 0) > performance.now())
+        return undefined
+      return isGathered(statement) ? gather(statement) : sendOn(statement, settings)
     },
     close: async () => {
       isClosed = true
@@ -255,8 +264,14 @@ export function openLanes({ count, onError, maxLifetimeSeconds, endMs = END_MS, 
 const ownerOf = ([session_id, organization_id]: SettingValues): string =>
   organization_id === '' ? session_id : organization_id
 
+const isGathered = (statement: LaneStatement): statement is LaneStatement & GatheredRun => statement.gathered === true
+
+/** What gathered runs share: none of theirs. */
+const NO_SETTINGS: SettingValues = ['', '', '', '', '', '']
+
 /** Whether a lane has not carried out the statement, or may not have, so that it runs on a connection of its own. */
-export const isUncarried = (error: unknown): boolean => isBroken(error) || isLockTimeout(error)
+export const isUncarried = (error: unknown): boolean =>
+  error instanceof NotGathered || isBroken(error) || isLockTimeout(error)
 
 /** A number from the random end of a UUID. */
 const numberOf = (id: string): number => Number.parseInt(id.slice(-7), 16) || 0

@@ -76,6 +76,8 @@ export interface Statement<Login extends LoginName, Result> extends Bound<Login>
   readonly refusals: Refusals
   /** Set by repeatable(). */
   readonly repeatable?: boolean
+  /** Set by gathered(). */
+  readonly gathered?: boolean
 }
 
 /** The logins that may run queries on these tables. */
@@ -142,6 +144,17 @@ export function compileOnce<Values extends Readonly<Record<string, unknown>>, Q 
 export const repeatable = <Login extends LoginName, Result>(
   given: Statement<Login, Result>,
 ): Statement<Login, Result> => ({ ...given, repeatable: true })
+
+/**
+ * One statement for several callers: it takes an array for each parameter, with one value for each caller, and returns the
+ * number of the caller in `place`, from 1. Runs that are asked for at the same time are then sent as one. They share one
+ * transaction without the caller's settings, so only the system login has such statements, and they write no history.
+ */
+export const gathered = <Result>(given: Statement<'system', Result>): Statement<'system', Result> => ({
+  ...given,
+  parameters: given.parameters.map(value => [value]),
+  gathered: true,
+})
 
 /** All rows. */
 export const many = <Q extends Compilable<any>>(query: Q): Statement<LoginOf<Q>, RowOf<Q>[]> =>

@@ -7,6 +7,7 @@ import {
   affect,
   compileOnce,
   find,
+  gathered,
   get,
   raw,
   repeatable,
@@ -180,14 +181,15 @@ const renewing = compileOnce(
   ({ hash, fingerprint, lease_seconds }: { hash: Buffer; fingerprint: string; lease_seconds: number | null }) =>
     raw(
       system,
-      sql<OwnActivation & Outcome>`select o.outcome, ${ownColumns}
-        from beat_license(${hash}, ${fingerprint}, ${lease_seconds}) as o`,
+      sql<OwnActivation & Outcome>`select g.place, o.outcome, ${ownColumns}
+        from unnest(${hash}::bytea[], ${fingerprint}::text[], ${lease_seconds}::integer[]) with ordinality as g (hash, fingerprint, lease_seconds, place),
+          beat_license(g.hash, g.fingerprint, g.lease_seconds) as o`,
     ),
 )
 
 /** Renews the activation of a device. A second heartbeat right after the first changes nothing more. */
 export const beat = (hash: Buffer, { fingerprint, lease_seconds = null }: Beat) =>
-  repeatable(statement(renewing({ hash, fingerprint, lease_seconds }), readOutcome))
+  gathered(repeatable(statement(renewing({ hash, fingerprint, lease_seconds }), readOutcome)))
 
 /** Deactivates a device, also if the license can no longer be used. */
 export const deactivate = (hash: Buffer, { fingerprint }: { fingerprint: string }) =>
