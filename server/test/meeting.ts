@@ -9,7 +9,7 @@ const WAITING = `with recursive
 
 /**
  * Waits until some work is done, or so many transactions wait for what a connection has locked: not just for any lock,
- * because others use the database, too. @returns whether they wait
+ * because others use the database, too. `admin` sees all, and can be the holder. @returns whether they wait
  */
 export async function waits(
   admin: pg.Pool | pg.ClientBase,

@@ -12,7 +12,7 @@ const program = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/goo
 export const noBrowser = program === undefined && 'Chromium is not installed'
 
 /** How long it waits for what a page should show, also on a busy machine. Milliseconds. */
-const PATIENCE_MS = 180_000
+const TIMEOUT_MS = 180_000
 
 /** A real browser without a window, closed after the tests of this file. */
 export async function openBrowser(): Promise<Browser> {
@@ -21,9 +21,9 @@ export async function openBrowser(): Promise<Browser> {
   const browser = await chromium.launch({
     executablePath: program,
     args: ['--no-sandbox', '--disable-dev-shm-usage'],
-    timeout: PATIENCE_MS,
+    timeout: TIMEOUT_MS,
   })
-  browser.on('context', context => context.setDefaultTimeout(PATIENCE_MS))
+  browser.on('context', context => context.setDefaultTimeout(TIMEOUT_MS))
   after(() => browser.close())
   return browser
 }

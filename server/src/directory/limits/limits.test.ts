@@ -194,7 +194,7 @@ test('a new allowance waits for those who do not count yet', async () => {
       `insert into allowances (organization_id, id, maxima) values ($1, new_id(), '{"projects": 1}')`,
       [owner.organization_id],
     )
-    assert.ok(await waits(admin, adding, allowing))
+    assert.ok(await waits(adding, adding, allowing))
     await adding.query('commit')
     await allowing
   } finally {

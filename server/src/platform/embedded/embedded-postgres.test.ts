@@ -240,6 +240,23 @@ test('a killed server is back on its port with every acknowledged row, although 
   await server.stop()
 })
 
+// Red when: the end of a server that starts is only asked for, and waited for without a limit.
+test('a server that hangs while it is started again does not hold up the end', async () => {
+  const dataDir = join(scratch, 'hanging')
+  const server = await start(dataDir)
+  const killed = postmasterOf(dataDir)
+  process.kill(killed, 'SIGKILL')
+  // Until then the file has the former number, or one that no process can have.
+  let pid = killed
+  await until(() => {
+    pid = existsSync(join(dataDir, 'postgres/data/postmaster.pid')) ? postmasterOf(dataDir) : 0
+    return ![killed, 2147483647, 0].includes(pid)
+  })
+  process.kill(pid, 'SIGSTOP')
+  await server.stop()
+  assert.throws(() => process.kill(pid, 'SIGSTOP'), { code: 'ESRCH' })
+})
+
 // Red when: the number in the stale file is left as it is.
 test('a stale lock file does not block, even when a stranger has the number of the process now', async () => {
   const dataDir = join(scratch, 'stale')

