@@ -12,6 +12,8 @@ drop trigger "touch" on {{schema}}."license_activations";
 
 drop function {{schema}}."beat_license"(bytea, text, integer, timestamp with time zone);
 
+drop function {{schema}}."count_activations"(uuid, uuid);
+
 drop function {{schema}}."find_license"(bytea, boolean);
 
 create or replace function {{schema}}.activate_license (

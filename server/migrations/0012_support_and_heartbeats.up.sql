@@ -58,7 +58,7 @@ begin
   end if;
   maximum := activations_allowed(l);
   if maximum is not null then
-    used := (select count(*) from license_activations a where a.organization_id = l.organization_id and a.license_id = l.id and a.expires_at > clock_timestamp());
+    used := count_activations(l.organization_id, l.id);
     if used >= maximum then
       outcome := 'activations-exhausted';
       return;
@@ -111,6 +111,20 @@ begin
     outcome := case when exists (select from license_activations a where a.organization_id = l.organization_id and a.license_id = l.id and a.fingerprint = device)
       then 'heartbeat-dead' else 'activation-missing' end;
   end if;
+end $function$;
+
+create or replace function {{schema}}.count_activations (
+  organization uuid,
+  license      uuid
+)
+  returns integer
+  language plpgsql
+  stable
+  set search_path to {{schema}}, 'pg_temp'
+  set enable_seqscan to 'off'
+  AS $function$
+begin
+  return (select count(*) from license_activations a where a.organization_id = organization and a.license_id = license and a.expires_at > clock_timestamp());
 end $function$;
 
 create or replace function {{schema}}.deactivate_license (
@@ -284,6 +298,10 @@ revoke all
 grant execute
   on function {{schema}}."beat_license"(bytea, text, integer, timestamp with time zone)
   to "freehold_system";
+
+revoke all on function {{schema}}."count_activations"(uuid, uuid) from public;
+
+grant execute on function {{schema}}."count_activations"(uuid, uuid) to "freehold_system";
 
 revoke all on function {{schema}}."find_license"(bytea, boolean) from public;
 
