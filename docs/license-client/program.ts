@@ -70,6 +70,7 @@ try {
     throw new Error('usage: node program.ts activate | check | beat | run | devices | deactivate')
   process.exitCode = (await command()) ? 0 : 1
 } catch (error) {
-  console.error(error instanceof LicenseProblem ? `${error.code}: ${error.message}` : error)
+  const { message } = error as Error
+  console.error(error instanceof LicenseProblem ? `${error.code}: ${message}` : message)
   process.exitCode = 1
 }

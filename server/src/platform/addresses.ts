@@ -1,4 +1,6 @@
 import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net'
+import { Type } from 'typebox'
+import { invalidField } from './problems.ts'
 
 /**
  * The address of a proxy or a socket in a canonical form: without port, brackets, quotes and zone, IPv4 as IPv4.
@@ -22,6 +24,21 @@ function mappedOf(address: string): string | undefined {
   if (high === undefined || low === undefined) return undefined
   const [one, other] = [Number.parseInt(high, 16), Number.parseInt(low, 16)]
   return [one >> 8, one & 0xff, other >> 8, other & 0xff].join('.')
+}
+
+export const AddressFilter = Type.String({
+  minLength: 1,
+  maxLength: 45,
+  description: 'The whole client address, in any notation.',
+  examples: ['203.0.113.7'],
+})
+
+/** The address of a filter `ip`, as it is stored. @throws Problem invalid-fields */
+export function readAddressFilter(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined
+  const address = readAddress(text)
+  if (address === undefined) throw invalidField('?ip', 'is not an IP address')
+  return address
 }
 
 /** The key by which an address is counted: an IPv6 subscriber has at least a /64, so a /64 counts as one. */

@@ -63,6 +63,7 @@ test('each filter of the sessions narrows the list', async () => {
     [`organization_id=${acme.organization_id}`, [second, first]],
     [`${of}&ip=2001:DB8::7`, [first]],
     ['ip=2001:db8::7', [first]],
+    ['ip=2001:db8:0:0::0007', [first]],
     [`${of}&device=laptop`, [second]],
     [`${of}&device=linux%20FREEHOLD`, [second]],
     [`${of}&device=100%25`, [second]],
@@ -101,6 +102,8 @@ test('bad filters of sessions are refused at their place', async () => {
     ['device=%20', '?device'],
     ['device=a%20b%20c%20d%20e%20f%20g%20h%20i', '?device'],
     ['sort=email', '?sort'],
+    ['ip=203.0.113.999', '?ip'],
+    ['ip=laptop', '?ip'],
   ] as const) {
     const { status, body } = await operator.call('GET', `/api/v1/admin/sessions?${query}`)
     assert.deepEqual([status, body.code, body.errors?.[0].pointer], [422, 'invalid-fields', pointer], query)

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static, TObject } from 'typebox'
+import { AddressFilter, readAddressFilter } from '../../platform/addresses.ts'
 import { orderOf, pagesOf, whereIdIn } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
 import { containing, readWords } from '../../platform/database/search.ts'
@@ -48,9 +49,7 @@ export const SessionFilters = {
       examples: ['Firefox'],
     }),
   ),
-  ip: Type.Optional(
-    Type.String({ minLength: 1, maxLength: 45, description: 'The whole client address.', examples: ['203.0.113.7'] }),
-  ),
+  ip: Type.Optional(AddressFilter),
   from: Type.Optional(
     Type.String({ ...timeRange.from, description: 'Of the time that the list is sorted by: the first one included.' }),
   ),
@@ -138,7 +137,7 @@ export function listAllSessions(filters: SessionFilters, page: Page) {
   const values = {
     user_id,
     organization_id,
-    ip: ip?.toLowerCase(),
+    ip: readAddressFilter(ip),
     is_active: active === true ? active : undefined,
     is_over: active === false ? (true as const) : undefined,
     devices: device === undefined ? undefined : readWords('device', device).map(containing),

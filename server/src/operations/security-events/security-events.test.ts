@@ -37,6 +37,7 @@ test('an operator lists security events, by account, cause, type, address and ti
   assert.ok(typesOf(await list(`${of}&actor_id=${operator.user_id}`)).every(type => type !== 'login-failed'))
   assert.equal((await list(`${of}&ip=${disabled!.ip}`)).length > 0, true)
   assert.deepEqual(await list(`${of}&ip=192.0.2.99`), [])
+  assert.deepEqual(await list(`${of}&ip=::ffff:${disabled!.ip}`), await list(`${of}&ip=${disabled!.ip}`))
   assert.deepEqual(await list(`${of}&to=2020-01-01T00:00:00Z`), [])
   assert.deepEqual(typesOf(await list(`${of}&from=2020-01-01T00:00:00Z`)), all)
   assert.ok((await list('type=login-failed')).every(({ type }) => type === 'login-failed'))

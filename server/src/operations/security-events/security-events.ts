@@ -1,5 +1,6 @@
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
+import { AddressFilter, readAddressFilter } from '../../platform/addresses.ts'
 import { orderOf, pagesOf, whereGiven, whereIdIn } from '../../platform/database/pagination.ts'
 import type { Page } from '../../platform/database/pagination.ts'
 import { tables } from '../../platform/database/statement.ts'
@@ -17,12 +18,6 @@ const EventType = Type.String({
 })
 const Text = Nullable(Type.String({ maxLength: 500 }))
 const Details = Nullable(Type.Record(Type.String({ maxLength: 100 }), Type.Unknown()))
-const Address = Type.String({
-  minLength: 1,
-  maxLength: 45,
-  description: 'The whole client address.',
-  examples: ['203.0.113.7'],
-})
 
 export const SecurityEvent = Type.Object(
   {
@@ -67,7 +62,7 @@ export const SecurityEventQuery = PageQueryOf({
   user_id: Type.Optional(Type.String({ ...IdOf('user'), description: 'The account that it happened to.' })),
   actor_id: Type.Optional(Type.String({ ...IdOf('user'), description: 'The user who caused it.' })),
   type: Type.Optional(EventType),
-  ip: Type.Optional(Address),
+  ip: Type.Optional(AddressFilter),
   ...timeRange,
   sort,
 })
@@ -107,7 +102,7 @@ export const listSecurityEvents = (
   page: Page,
 ) =>
   eventPages(
-    { user_id, actor_id, type, ip: ip?.toLowerCase(), ...readIdRange({ from, to }) },
+    { user_id, actor_id, type, ip: readAddressFilter(ip), ...readIdRange({ from, to }) },
     orderOf(order, 'security_events'),
     page,
   )

@@ -5,6 +5,9 @@ import pg from 'pg'
 import { expireLicense, makeLicense } from '../../../test/licenses.ts'
 import type { Terms, TestLicense } from '../../../test/licenses.ts'
 import { waits } from '../../../test/meeting.ts'
+import { waitUntil } from '../../../test/programs/service-process.ts'
+import { createOwnDatabase } from '../../../test/own-database.ts'
+import { recordStatements } from '../../../test/statements.ts'
 import { createTestApp } from '../../../test/test-app.ts'
 import type { Answer, Person } from '../../../test/test-app.ts'
 import { removeExpired } from '../../operations/retention/retention.ts'
@@ -350,3 +353,46 @@ const countAll = async (place: string): Promise<number> => {
   )
   return rows[0].deleted
 }
+
+interface Explained {
+  Plan: Record<'Shared Hit Blocks' | 'Shared Read Blocks', number>
+}
+
+// Red when: count_activations() may read the whole table, or what counts does not call it.
+test('a license with many devices makes no other license slow', async () => {
+  const own = await createOwnDatabase()
+  const app = await createTestApp({
+    DATABASE_URL: own.ownerUrl,
+    DATABASE_TENANT_URL: own.tenantUrl,
+    DATABASE_SYSTEM_URL: own.systemUrl,
+  })
+  const [large, small] = [await app.signUp('Large'), await app.signUp('Small')]
+  const many = await makeLicense(own.admin, large.organization_id)
+  const few = await makeLicense(own.admin, small.organization_id, { max_activations: 1 })
+  await own.admin.query(`insert into license_activations (organization_id, license_id, fingerprint)
+    select '${many.organization_id}', '${many.id}', 'device' || n from generate_series(1, 20000) as n`)
+  await own.admin.query('vacuum analyze license_activations')
+  const { rows: sizes } = await own.admin.query<{ pages: number }>(
+    `select relpages as pages from pg_class where oid = 'license_activations'::regclass`,
+  )
+  assert.ok(sizes[0]!.pages > 300, `${sizes[0]!.pages} pages`)
+
+  const recorded = recordStatements(app.database)
+  const validated = await app.call('POST', '/api/v1/licenses/validate', { key: few.key, fingerprint: 'one' })
+  assert.equal(validated.body.code, 'activation-missing')
+  const [validating] = recorded.take().filter(text => text.includes('key_hash'))
+  assert.match(validating!, /count_activations/)
+
+  const hash = readLicenseKey(few.key).hash.toString('hex')
+  for (const statement of [
+    `select count_activations('${few.organization_id}', '${few.id}')`,
+    `select outcome from activate_license('\\x${hash}', 'one', null, null, null)`,
+  ]) {
+    const asked = async () =>
+      (await own.admin.query<{ 'QUERY PLAN': Explained[] }>(`explain (analyze, buffers, format json) ${statement}`))
+        .rows[0]!['QUERY PLAN'][0]!.Plan
+    await asked()
+    const { 'Shared Hit Blocks': hit, 'Shared Read Blocks': read } = await asked()
+    assert.ok(hit + read < 100, `${statement}: ${hit + read} pages`)
+  }
+})

@@ -123,7 +123,7 @@ interface Found {
   is_alive: boolean | null
   activation_expires_at: string | null
   last_seen_at: string | null
-  /** The activations that count; null if the device has one. */
+  /** The activations that count; null if the device has one, or there is no limit. */
   used: number | null
 }
 
@@ -142,8 +142,7 @@ const lookUp = compileOnce(
           asked.user_id is null or exists (select from memberships m where m.organization_id = l.organization_id and m.user_id = asked.user_id
             and m.disabled_at is null and m.deleted_at is null) as user_matches,
           a.id as activation_id, a.expires_at > now() as is_alive, nullif(a.expires_at, 'infinity') as activation_expires_at, a.last_seen_at,
-          case when a.expires_at > now() then null else (select count(*)::int from license_activations c
-            where c.organization_id = l.organization_id and c.license_id = l.id and c.expires_at > now()) end as used
+          case when a.expires_at > now() or l.max_activations is null then null else count_activations(l.organization_id, l.id) end as used
         from licenses l
         join organizations o on o.id = l.organization_id and o.deleted_at is null
         join license_plans p on p.id = l.plan_id
