@@ -5,7 +5,7 @@ import type { Owner, Stage } from './stage.ts'
  * Adds what operators list, without triggers, and makes the first owner a superuser: sessions of 90 days and as many security
  * events, audit log entries and licenses; a tenth as many users, organizations, support accesses and entries of the operators'
  * log. Ten sessions are of each user, organization and address, and a thousandth of the users, organizations and licenses is in
- * each rare state. One license has a hundredth as many devices. @returns what the queries name
+ * each rare state. @returns what the queries name
  */
 export async function addOperatorData({ adminUrl, owners }: Stage, count: number): Promise<Record<string, string>> {
   const client = new pg.Client(adminUrl)
@@ -73,14 +73,9 @@ export async function addOperatorData({ adminUrl, owners }: Stage, count: number
         '{export}', 'node-locked', 0, 'creation', 'restrict', now() - age
       from ${aged(count)} join bench_organizations o on o.n = 1 + s % ${tenth}, all_plans`,
     )
-    const [{ license_id }] = (
-      await client.query(`select id as license_id from licenses where status = 'active' order by id desc limit 1`)
-    ).rows
     await client.query(
       `insert into license_activations (organization_id, license_id, fingerprint)
-      select organization_id, id, 'device-' || d from licenses, generate_series(1, case when id = $1 then ${count / 100} else 3 end) d
-      where status = 'active' and (id = $1 or left(key_prefix, 1) = '0')`,
-      [license_id],
+      select organization_id, id, 'device-' || d from licenses, generate_series(1, 3) d where status = 'active' and left(key_prefix, 1) = '0'`,
     )
     await client.query(
       `insert into support_grants (organization_id, id, operator_id, reason, created_at, ended_at, ended_by)
@@ -90,7 +85,8 @@ export async function addOperatorData({ adminUrl, owners }: Stage, count: number
     await client.query('vacuum (analyze)')
     const [known] = (
       await client.query(
-        `select s.user_id, s.organization_id, ip, plan_id, key_prefix from sessions s join licenses l on l.organization_id = s.organization_id
+        `select s.user_id, s.organization_id, ip, plan_id, key_prefix, license_id from sessions s join licenses l on l.organization_id = s.organization_id
+          join license_activations a on a.license_id = l.id
       where ip like '203.0.0.%' order by s.id limit 1`,
       )
     ).rows
@@ -101,7 +97,7 @@ export async function addOperatorData({ adminUrl, owners }: Stage, count: number
       ADDRESS: known.ip,
       PLAN: known.plan_id,
       PREFIX: known.key_prefix,
-      LICENSE: license_id,
+      LICENSE: known.license_id,
       DAY: day(30),
       NEXT: day(29),
     }

@@ -22,6 +22,3 @@ drop index concurrently if exists {{schema}}."licenses_status";
 
 -- lock: SHARE UPDATE EXCLUSIVE on licenses: reads and writes go on
 drop index concurrently if exists {{schema}}."licenses_plan_id";
-
--- lock: SHARE UPDATE EXCLUSIVE on license_activations: reads and writes go on
-drop index concurrently if exists {{schema}}."license_activations_license";

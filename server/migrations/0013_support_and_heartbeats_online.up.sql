@@ -6,10 +6,6 @@
 alter table {{schema}}."licenses"
   validate constraint "licenses_transferred";
 
--- lock: SHARE UPDATE EXCLUSIVE on license_activations: reads and writes go on; 10 to 60 seconds for 10 million rows, twice that when it is busy
-create index concurrently license_activations_license on {{schema}}.license_activations
-  using btree (organization_id, license_id, id);
-
 -- lock: SHARE UPDATE EXCLUSIVE on licenses: reads and writes go on; 10 to 60 seconds for 10 million rows, twice that when it is busy
 create index concurrently licenses_plan_id on {{schema}}.licenses using btree (plan_id, id);
 

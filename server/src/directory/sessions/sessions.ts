@@ -230,7 +230,8 @@ const MAX_BATCHES = 500
  */
 export async function noteSessionsOver(system: SystemRunner, signal?: AbortSignal): Promise<number> {
   let [noted, last]: [number, string | null] = [0, null]
-  for (let batch = 0; batch < MAX_BATCHES && signal?.aborted !== true; batch++) {
+  for (let batch = 0; batch < MAX_BATCHES; batch++) {
+    if (signal?.aborted === true) break
     // system: sessions of all users, outside of any request
     const done: { rows: number; last: string | null } = await system.run(noteBatchOver(last))
     noted += done.rows

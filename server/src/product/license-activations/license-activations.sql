@@ -21,7 +21,6 @@ create table license_activations (
   constraint license_activations_license_fkey foreign key (organization_id, license_id) references licenses (organization_id, id) on delete cascade
 ) with (fillfactor = 70);
 create index license_activations_removable_at on license_activations (removable_at);
-create index license_activations_license on license_activations (organization_id, license_id, id); -- the order of the lists
 select organization_table('license_activations', history => '{license_id, name}', writes => '{licenses:write, admin:licenses:write}', commands => '{delete}', for_system => true);
 create policy system_insert on license_activations for insert to freehold_system with check (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
 create policy system_update on license_activations for update to freehold_system using (organization_id = nullif(current_setting('app.organization_id', true), '')::uuid);
