@@ -33,3 +33,9 @@ export function readLine(text: string): string | undefined {
   const found = text.toWellFormed().replaceAll(unprintable, ' ').trim()
   return isLine(found) ? found : undefined
 }
+
+const rightToLeft =
+  /[\p{Script=Arabic}\p{Script=Hebrew}\p{Script=Syriac}\p{Script=Thaana}\p{Script=Nko}\p{Script=Adlam}]/u
+
+/** A name within a sentence: if it is written from right to left, it does not reorder what stands beside it (UAX 9, 2.7). */
+export const isolated = (name: string): string => (rightToLeft.test(name) ? `\u2068${name}\u2069` : name)

@@ -312,3 +312,12 @@ test('of fifty concurrent uses of a link for a new address, one joins', async ()
     [],
   )
 })
+
+// Red when: offerIn inserts the name as it is, so that a reader sees it in another order.
+test('the page keeps the order of a name that is written from right to left', async () => {
+  const owner = await signUp('מפעל 12 (Ltd)')
+  await verify(owner)
+  const token = await linkOf(owner, await invite(owner, newAddress()))
+  const { payload } = await app.app.inject({ url: `/account/invitation-link?token=${token}` })
+  assert.ok(payload.includes('<h1>Join \u2068מפעל 12 (Ltd)\u2069</h1>'), payload)
+})

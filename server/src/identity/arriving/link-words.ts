@@ -1,5 +1,6 @@
 import type { Locale } from '../../platform/locales.ts'
 import type { PageWords } from '../../platform/pages/account-page.ts'
+import { isolated } from '../../platform/texts.ts'
 import type { InvitationPreview } from './messages.ts'
 
 /** An invitation that can no longer be accepted, whatever the reason. */
@@ -40,7 +41,9 @@ export const suspended = {
 
 /** Who invites to what, for the head of the page. */
 export function offerIn(offer: InvitationPreview, locale: Locale) {
-  const { organization_name: organization, inviter_name: inviter, creates_account } = offer
+  const { organization_name, inviter_name, creates_account } = offer
+  const organization = isolated(organization_name)
+  const inviter = inviter_name === null ? null : isolated(inviter_name)
   if (locale === 'de') {
     const invites =
       inviter === null ? `Sie sind zu ${organization} eingeladen.` : `${inviter} lädt Sie zu ${organization} ein.`

@@ -85,6 +85,16 @@ test('the address of the product, alone in a line, is a link', () => {
   assert.doesNotMatch(html, /class="button"/)
 })
 
+// Red when: renderMail inserts a name as it is: a reader would see "(Ltd) 12" on the wrong side of the name.
+test('a name that is written from right to left keeps its order within a sentence, and no other name is changed', () => {
+  const { subject, text, html } = render('invitation', { ...full, organization: 'מפעל 12 (Ltd)' })
+  const name = '\u2068מפעל 12 (Ltd)\u2069'
+  assert.equal(subject, `Invitation to ${name}`)
+  assert.ok(text.includes(`Bob invites you to join ${name} on Acme.`), text)
+  assert.ok(html.includes(`join ${name} on Acme.`))
+  assert.doesNotMatch(render('invitation').text, /[\u2068\u2069]/)
+})
+
 // Red when: an English text goes on in lower case after the greeting, as a German one does.
 test('an English email begins with a sentence', () => {
   // Those about support access are as they were.

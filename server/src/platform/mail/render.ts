@@ -1,5 +1,6 @@
 import mustache from 'mustache'
 import type { Locale } from '../locales.ts'
+import { isolated } from '../texts.ts'
 import type { Templates } from './templates.ts'
 
 /** An email as it is sent. `subject` is one line. */
@@ -19,7 +20,7 @@ export function renderMail(
   { locale, name, values, to }: { locale: Locale; name: string; values: Values; to: string },
 ): Message {
   const view = Object.fromEntries(
-    Object.entries(values).map(([key, value]) => [key, typeof value === 'string' ? oneLine(value) : value]),
+    Object.entries(values).map(([key, value]) => [key, typeof value === 'string' ? isolated(oneLine(value)) : value]),
   )
   // Values are one line and are not parsed again, so they cannot add a tag, a header or a paragraph.
   const whole = mustache.render(templateOf(templates, `${locale}/${name}.txt`), view, {}, { escape: String })
