@@ -29,6 +29,8 @@ drop function {{schema}}."beat_license"(bytea, text, integer, timestamp with tim
 
 drop function {{schema}}."changed_names"(jsonb, jsonb);
 
+drop function {{schema}}."count_activations"(uuid, uuid);
+
 drop function {{schema}}."find_license"(bytea, boolean);
 
 drop function {{schema}}."keep_contesting_owner"();

@@ -72,7 +72,7 @@ begin
   end if;
   maximum := activations_allowed(l);
   if maximum is not null then
-    used := (select count(*) from license_activations a where a.organization_id = l.organization_id and a.license_id = l.id and a.expires_at > clock_timestamp());
+    used := count_activations(l.organization_id, l.id);
     if used >= maximum then
       outcome := 'activations-exhausted';
       return;
@@ -138,6 +138,20 @@ create or replace function {{schema}}.changed_names (
   set search_path to {{schema}}, 'pg_temp'
   AS $function$
   select coalesce(jsonb_agg(key order by key), '[]') from jsonb_each(given) where other -> key is distinct from value $function$;
+
+create or replace function {{schema}}.count_activations (
+  organization uuid,
+  license      uuid
+)
+  returns integer
+  language plpgsql
+  stable
+  set search_path to {{schema}}, 'pg_temp'
+  set enable_seqscan to 'off'
+  AS $function$
+begin
+  return (select count(*) from license_activations a where a.organization_id = organization and a.license_id = license and a.expires_at > clock_timestamp());
+end $function$;
 
 create or replace function {{schema}}.deactivate_license (
   hash   bytea,
@@ -557,6 +571,10 @@ grant execute
   on function {{schema}}."changed_names"(jsonb, jsonb)
   to "freehold_system", "freehold_tenant";
 
+revoke all on function {{schema}}."count_activations"(uuid, uuid) from public;
+
+grant execute on function {{schema}}."count_activations"(uuid, uuid) to "freehold_system";
+
 revoke all on function {{schema}}."find_license"(bytea, boolean) from public;
 
 grant execute on function {{schema}}."find_license"(bytea, boolean) to "freehold_system";
@@ -574,11 +592,3 @@ grant select on table {{schema}}."gate_state" to "freehold_system", "freehold_te
 revoke all ("transferred_to") on table {{schema}}."licenses" from "freehold_tenant";
 
 grant select ("transferred_to") on table {{schema}}."licenses" to "freehold_tenant";
-
--- Licenses that were transferred before, and not reinstated since, stay revoked as well. No version and no entry of the audit log
--- changes.
-alter table {{schema}}.licenses disable trigger user;
-update {{schema}}.licenses former set transferred_to = made.id
-from {{schema}}.licenses made where made.transferred_from = former.id and former.status = 'revoked';
-set constraints all immediate;
-alter table {{schema}}.licenses enable trigger user;

@@ -62,7 +62,6 @@ export interface Login<Name extends LoginName> {
   /** The pools of both logins. */
   pools(): readonly PoolState[]
   readonly pool: pg.Pool
-  /** Waits for the statements in flight. */
   close(): Promise<void>
 }
 
@@ -73,7 +72,6 @@ export interface Database {
   system: Login<'system'>
   /** The process stops: from now on a database that does not answer is waited for no longer than 20 seconds. */
   limit(): void
-  /** Waits for the statements in flight. */
   close(): Promise<void>
 }
 
