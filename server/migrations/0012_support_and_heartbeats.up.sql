@@ -592,3 +592,11 @@ grant select on table {{schema}}."gate_state" to "freehold_system", "freehold_te
 revoke all ("transferred_to") on table {{schema}}."licenses" from "freehold_tenant";
 
 grant select ("transferred_to") on table {{schema}}."licenses" to "freehold_tenant";
+
+-- Licenses that were transferred before, and not reinstated since, stay revoked as well. No version and no entry of the audit log
+-- changes.
+alter table {{schema}}.licenses disable trigger user;
+update {{schema}}.licenses former set transferred_to = made.id
+from {{schema}}.licenses made where made.transferred_from = former.id and former.status = 'revoked';
+set constraints all immediate;
+alter table {{schema}}.licenses enable trigger user;

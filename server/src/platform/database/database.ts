@@ -193,12 +193,8 @@ function openLogin<Name extends LoginName>(
   async function diagnose(scope: Scope, settings: SettingValues): Promise<void> {
     const [state] = await connected(client => trip(client, scope, settings, gateState))
     const refusal = refusalOf(scope, state as GateState | undefined)
-    if (
-      refusal?.code !== 'session-ended' &&
-      refusal?.code !== 'membership-ended' &&
-      refusal?.code !== 'support-access-ended'
-    )
-      scope.confirm?.()
+    const isEnded = ['session-ended', 'membership-ended', 'support-access-ended'].includes(refusal?.code ?? '')
+    if (!isEnded) scope.confirm?.()
     if (refusal !== undefined) throw refusal
   }
 
@@ -211,7 +207,6 @@ function openLogin<Name extends LoginName>(
         await transaction(scope, ({ run: runWithin }) => runWithin({ ...statement, read: (rows: Row[]) => rows })),
       )
     const settings = settingsOf(scope)
-    let rows: Row[]
     const alone = async (tries = pool.totalCount): Promise<Row[]> => {
       try {
         return await connected(async client => {
@@ -234,6 +229,7 @@ function openLogin<Name extends LoginName>(
         .timed(statement.sql, scope.origin.request_id, () => carried)
         .catch((error: unknown) => (isUncarried(error) ? alone() : Promise.reject(error as Error)))
     }
+    let rows: Row[]
     try {
       // The statement is the whole transaction, so it can run once more.
       rows = await attempt().catch(error => (isOvertaken(error) ? attempt() : Promise.reject(error as Error)))
