@@ -348,7 +348,7 @@ test('every security event of the list is emailed to the user, with time, addres
     assert.equal(link, `${PAGES}/reset-password`)
     assert.equal(token, '')
   }
-  assert.match(mails[types.indexOf('identity-linked')]!.text, /an account with GitHub was linked/)
+  assert.match(mails[types.indexOf('identity-linked')]!.text, /An account with GitHub was linked/)
 })
 
 // Red when: toFormerAddress is omitted from one of these two, or draftOfEvent requires a live account.
