@@ -110,11 +110,13 @@ test('SIGTERM under load finishes the requests in flight, then exits 0 and stops
   // And requests that are certainly in flight: one waits for a row that the test holds, for less than the 30 seconds that
   // PostgreSQL lets it wait, others wait for a password hash.
   const hold = await holdProject(project.body.id)
-  const held = client.call('PATCH', `/api/v1/projects/${project.body.id}`, { name: 'Let go' })
   const hashing = Array.from({ length: 8 }, () =>
     request(service.url, 'POST', '/api/v1/auth/login', { email: client.email, password: 'Correct-horse-7' }),
   )
+  const held = client.call('PATCH', `/api/v1/projects/${project.body.id}`, { name: 'Let go' })
   await waitUntil(hold.waits)
+  // Connections are accepted in their order: once this one is answered, those before it were accepted.
+  outcomes.push(await ask(new Agent(), service.url, client.access_token))
 
   const before = outcomes.length
   const signalled = Date.now()
