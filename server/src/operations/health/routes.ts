@@ -64,7 +64,7 @@ export function healthRoutes(
         tags,
         response: {
           200: {
-            description: 'As asked',
+            description: 'OK',
             content: {
               'application/json': { schema: Root },
               'text/html': {

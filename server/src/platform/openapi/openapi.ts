@@ -213,7 +213,7 @@ function completeOperation(operation: Operation, rule: OperationRules, responses
 function completeResponse(status: string, response: Response, rule: OperationRules): void {
   const { tagged, method } = rule
   if (response.description === undefined || response.description === 'Default Response')
-    response.description = ({ '201': 'Created', '204': 'Done' } as Record<string, string>)[status] ?? 'As asked'
+    response.description = ({ '201': 'Created', '204': 'Done' } as Record<string, string>)[status] ?? 'OK'
   if (status === '204') delete response.content
   for (const media of Object.values(response.content ?? {})) media.example ??= exampleOfSchema(media.schema)
   response.headers = { ...sharedHeaders, ...response.headers }
