@@ -255,23 +255,9 @@ export const findLicenseOfKey = (hash: Buffer) =>
     ),
   )
 
-const countingPages = pagesOf(({ organization_id, license_id }: { organization_id: string; license_id: string }) =>
-  system
-    .selectFrom('license_activations')
-    .select([...columns, ...moments])
-    .select(shown)
-    .where('organization_id', '=', organization_id)
-    .where('license_id', '=', license_id)
-    .where('expires_at', '>', sql<string>`now()`),
-)
-
 /** The activations of a license that count now, newest first, for the programs that hold its key. */
 export const listOwnActivations = (license: { id: string; organization_id: string }, page: Page) =>
-  countingPages(
-    { organization_id: license.organization_id, license_id: license.id },
-    orderOf('-created_at', 'license_activations'),
-    page,
-  )
+  listActivations(license, { active: true, sort: '-created_at' }, page)
 
 /** @throws Problem not-found */
 export const requireLicense = ({ organization_id }: Place, id: string) =>
