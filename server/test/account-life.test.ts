@@ -121,7 +121,7 @@ test(
     const authorization = `Bearer ${signedIn.body.access_token}`
     assert.equal((await request(origin, 'GET', '/api/v1/auth/me', undefined, { authorization })).status, 401)
     assert.equal((await logIn(NEW_PASSWORD)).status, 200)
-    assert.match((await mailWith('a new password was set')).subject, /reset/)
+    assert.match((await mailWith('A new password was set')).subject, /reset/)
     assert.deepEqual(faults, [])
     assert.equal(
       await page.evaluate('document.documentElement.scrollWidth <= innerWidth'),
