@@ -294,6 +294,7 @@ const callableBySystem: Readonly<Record<string, string>> = {
   activate_license: 'writes an activation of the license with the given key',
   beat_license: 'renews an activation of the license with the given key, also for issue_license_file',
   deactivate_license: 'deletes an activation of the license with the given key',
+  count_activations: 'counts the activations of a license that count now',
   start_license: 'notes the first validation of the license with the given key',
   issue_license_file: 'renews an activation of the license with the given key, and returns what its file says',
   hold_superusers: 'locks the key of the superusers in the lock order; reads nothing',
