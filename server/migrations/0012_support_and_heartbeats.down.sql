@@ -4,6 +4,8 @@
 
 set local check_function_bodies = off;
 
+revoke all on function {{schema}}."hold_limits"(uuid) from "freehold_system";
+
 drop policy "tenant_delete" on {{schema}}."license_activations";
 
 drop trigger "keep_removable_at_later" on {{schema}}."license_activations";

@@ -579,6 +579,10 @@ revoke all on function {{schema}}."find_license"(bytea, boolean) from public;
 
 grant execute on function {{schema}}."find_license"(bytea, boolean) to "freehold_system";
 
+revoke all on function {{schema}}."hold_limits"(uuid) from "freehold_system";
+
+grant execute on function {{schema}}."hold_limits"(uuid) to "freehold_system";
+
 revoke all on function {{schema}}."keep_contesting_owner"() from public;
 
 revoke all

@@ -297,6 +297,7 @@ const callableBySystem: Readonly<Record<string, string>> = {
   count_activations: 'counts the activations of a license that count now',
   start_license: 'notes the first validation of the license with the given key',
   issue_license_file: 'renews an activation of the license with the given key, and returns what its file says',
+  hold_limits: 'locks the keys of the limits of an organization in the lock order; reads nothing',
   hold_superusers: 'locks the key of the superusers in the lock order; reads nothing',
   account_search: 'the same, for version 0.5.0',
   words_wanted: 'computes a search from words; reads nothing',

@@ -71,6 +71,7 @@ const passkeyResponse = {
 export const plainValues: Readonly<Record<string, unknown>> = {
   'body role': 'viewer',
   'body permissions': ['projects:read'],
+  'query ip': ['192.0.2.1'],
   'query explain': ['projects:read', 'organization:delete'],
   'body password': WORLD_PASSWORD,
   'body current_password': WORLD_PASSWORD,

@@ -50,6 +50,7 @@ revoke execute on function is_limited(uuid, text) from public;
 create function hold_limits(organization uuid) returns void language sql volatile set search_path = {{schema}}, pg_temp as $$
   select pg_advisory_xact_lock_shared(lock_key('limits', '')), pg_advisory_xact_lock_shared(lock_key('limits', organization::text)) $$;
 revoke execute on function hold_limits(uuid) from public;
+grant execute on function hold_limits(uuid) to freehold_system;
 
 -- Counts what a statement uses (or frees, if `change` is negative) and refuses what exceeds the maximum. A new allowance takes
 -- the organization's key of limits exclusively, and a new default that of all: so none begins to limit an organization while

@@ -6,6 +6,7 @@ export const changingFunctions = [
   'deactivate_license',
   'enqueue_job',
   'hold_accounts',
+  'hold_limits',
   'hold_structure',
   'hold_superusers',
   'hold_transfer',
