@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { Type } from 'typebox'
 import type { Static } from 'typebox'
-import { compileOnce, find, gathered, raw, statement, tables } from '../../platform/database/statement.ts'
+import { compileOnce, find, raw, statement, tables } from '../../platform/database/statement.ts'
 import { Id, IdOf, Nullable, OneOf, Strict, Time } from '../../platform/schemas.ts'
 import { Fingerprint, LicenseKeyText } from './activations.ts'
 import { runForProgram, withLicense } from './program.ts'
@@ -127,34 +127,29 @@ interface Found {
   used: number | null
 }
 
-// The expressions of license_status() and activations_allowed(): a call of each would cost more than the look-up. The limit
-// keeps PostgreSQL from joining the licenses before it knows which are asked for.
+// The expressions of license_status() and activations_allowed(): a call of each would cost more than the look-up.
 const lookUp = compileOnce(
   ({ hash, fingerprint, user }: { hash: Buffer; fingerprint: string | null; user: string | null }) =>
     raw(
       query,
-      sql<Found>`select asked.place, found.* from unnest(${hash}::bytea[], ${fingerprint}::text[], ${user}::uuid[])
-        with ordinality as asked (hash, fingerprint, user_id, place)
-      cross join lateral (
-        select l.id, l.organization_id, p.code as plan, case when l.status <> 'active' then l.status when o.suspended_at is not null then 'suspended' when l.expires_at <= now() then 'expired' else 'active' end as status, l.starts_at <= now() as has_begun,
-          l.starts_at, l.expires_at, l.on_expiry, l.activation, case when l.max_activations is not null then least(l.max_activations::bigint * (100 + l.overage_percent) / 100, 2147483647)::integer end as max_activations, l.heartbeat_seconds, l.entitlements,
-          l.metadata ->> 'product' as product, l.metadata ->> 'max_version' as max_version, l.first_validated_at is null as is_first,
-          asked.user_id is null or exists (select from memberships m where m.organization_id = l.organization_id and m.user_id = asked.user_id
-            and m.disabled_at is null and m.deleted_at is null) as user_matches,
-          a.id as activation_id, a.expires_at > now() as is_alive, nullif(a.expires_at, 'infinity') as activation_expires_at, a.last_seen_at,
-          case when a.expires_at > now() or l.max_activations is null then null else count_activations(l.organization_id, l.id) end as used
-        from licenses l
-        join organizations o on o.id = l.organization_id and o.deleted_at is null
-        join license_plans p on p.id = l.plan_id
-        left join license_activations a on a.organization_id = l.organization_id and a.license_id = l.id and a.fingerprint = asked.fingerprint
-        where l.key_hash = asked.hash limit 1
-      ) found`,
+      sql<Found>`select l.id, l.organization_id, p.code as plan, case when l.status <> 'active' then l.status when o.suspended_at is not null then 'suspended' when l.expires_at <= now() then 'expired' else 'active' end as status, l.starts_at <= now() as has_begun,
+        l.starts_at, l.expires_at, l.on_expiry, l.activation, case when l.max_activations is not null then least(l.max_activations::bigint * (100 + l.overage_percent) / 100, 2147483647)::integer end as max_activations, l.heartbeat_seconds, l.entitlements,
+        l.metadata ->> 'product' as product, l.metadata ->> 'max_version' as max_version, l.first_validated_at is null as is_first,
+        ${user}::uuid is null or exists (select from memberships m where m.organization_id = l.organization_id and m.user_id = ${user}::uuid
+          and m.disabled_at is null and m.deleted_at is null) as user_matches,
+        a.id as activation_id, a.expires_at > now() as is_alive, nullif(a.expires_at, 'infinity') as activation_expires_at, a.last_seen_at,
+        case when a.expires_at > now() or l.max_activations is null then null else count_activations(l.organization_id, l.id) end as used
+      from licenses l
+      join organizations o on o.id = l.organization_id and o.deleted_at is null
+      join license_plans p on p.id = l.plan_id
+      left join license_activations a on a.organization_id = l.organization_id and a.license_id = l.id and a.fingerprint = ${fingerprint}
+      where l.key_hash = ${hash}`,
     ),
 )
 
 /** Finds what a validation needs, in one statement; undefined if no license has the key. */
 const findForValidation = (hash: Buffer, { fingerprint, user }: Scopes) =>
-  gathered(find(lookUp({ hash, fingerprint: fingerprint ?? null, user: user ?? null })))
+  find(lookUp({ hash, fingerprint: fingerprint ?? null, user: user ?? null }))
 
 /** Notes the first validation, which may start the clock of the license. @returns its end */
 const startLicense = (hash: Buffer) =>
