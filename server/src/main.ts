@@ -8,7 +8,7 @@ import type { Provisioned } from './platform/schema/provision.ts'
 import type { Leaving } from './platform/server/closing.ts'
 
 export interface RunningService {
-  /** Accepts no more connections. With `drains` it first continues to serve for DRAIN_SECONDS. */
+  /** Accepts no further connections. With `drains` it first continues to serve for DRAIN_SECONDS. */
   leave(how: { drains: boolean }): Promise<void>
   /** Finishes running requests, then closes everything. */
   stop(): Promise<void>

@@ -227,7 +227,7 @@ test('a service whose PostgreSQL has fallen silent answers 503, and stops within
 })
 
 // Red when: the stop of platform/gate/signing-keys.ts clears the timer only: the read in flight sets another one.
-test('a service that is reading the signing keys when it stops reads them no more', async t => {
+test('a service that is reading the signing keys when it stops does not read them again', async t => {
   const { adminUrl, ownerUrl } = testDatabase()
   const connectionString = Object.assign(new URL(adminUrl), { pathname: new URL(ownerUrl).pathname }).href
   const pool = new pg.Pool({ connectionString, options: '-c search_path=freehold' })

@@ -52,7 +52,7 @@ test('an exception that nothing catches is logged and reported, and the process 
   const { service, held, release } = await startWithRequest(sentry.host)
   t.after(() => service.end('SIGKILL'))
   process.kill(service.pid, 'SIGWINCH')
-  // It takes no more connections.
+  // It accepts no further connections.
   await waitUntil(() =>
     fetch(`${service.url}/health`).then(
       () => false,

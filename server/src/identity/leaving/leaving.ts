@@ -78,7 +78,7 @@ const tryToDelete = (
     await transaction.run(lockAccount(user_id))
     await transaction.run(writeWithin(''))
     // The keys of limits, which the end of a membership takes, come before that of the user.
-    for (const { organization_id } of places) await transaction.run(holdLimits(organization_id))
+    await transaction.run(holdLimits(places.map(({ organization_id }) => organization_id)))
     // From here on no other session of this user changes anything: all of them need this key.
     await transaction.run(holdUser(user_id))
     const known = places.map(({ organization_id }) => organization_id)
@@ -201,7 +201,8 @@ const lockAccount = (user_id: string) =>
       .forNoKeyUpdate('sessions'),
   )
 
-const holdLimits = (organization_id: string) => execute(raw(query, sql`select hold_limits(${organization_id})`))
+const holdLimits = (ids: readonly string[]) =>
+  execute(raw(query, sql`select hold_limits(id) from unnest(${ids}::uuid[]) as id`))
 
 const holdUser = (user_id: string) => execute(raw(query, sql`select hold_users(array[${user_id}::uuid])`))
 

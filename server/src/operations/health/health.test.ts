@@ -155,7 +155,7 @@ test('the pools and the oldest transaction show what holds a connection', async 
   await transaction
   const { body } = await call('GET', '/api/v1/health/database', undefined, bearer)
   assert.ok(body.connections > 0 && body.max_connections >= 100)
-  assert.ok(body.pools.system.longest_use_ms <= Math.ceil(performance.now() - released), 'it counts no more')
+  assert.ok(body.pools.system.longest_use_ms <= Math.ceil(performance.now() - released), 'it is not counted any longer')
 })
 
 // Red when: old slots are not left out, or a failure is not counted.

@@ -28,7 +28,7 @@ const LAST_RESPONSES_MS = 25_000
 /** How long to wait at most for a moment without new connections. Milliseconds. */
 const QUIET_MS = 500
 
-/** The drain before the close: serves for a while, then accepts no more connections. */
+/** The drain before the close: serves for a while, then accepts no further connections. */
 export interface Leaving {
   leave(seconds: number): Promise<void>
 }
